@@ -1,0 +1,114 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Warnings are errors in CI and before a commit, not on a user's later toolchain.
+let strict = Context.environment["TRAINYARD_STRICT"] != nil
+
+let swiftSettings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (strict ? [.treatAllWarnings(as: .error)] : [])
+
+// Encoding is optimised in debug builds too: checksums and JSON parsing run over real data in the tests.
+let optimisedSettings: [SwiftSetting] = swiftSettings + [.unsafeFlags(["-O"])]
+
+// Kernels are optimised in debug builds too (tests train for real; unoptimised generic SIMD code is a hundred times
+// slower) and, on amd64, compiled for x86-64-v3, the project's floor. -mavx2 is an error on arm64.
+#if arch(x86_64)
+    let kernelSettings: [SwiftSetting] =
+        swiftSettings + [.unsafeFlags(["-Ounchecked", "-Xcc", "-mavx2", "-Xcc", "-mfma"])]
+#else
+    let kernelSettings: [SwiftSetting] = swiftSettings + [.unsafeFlags(["-Ounchecked"])]
+#endif
+
+func library(
+    _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [],
+    settings: [SwiftSetting] = swiftSettings, links: [String] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings,
+        linkerSettings: links.map { .linkedLibrary($0) })
+}
+
+func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "trainyard",
+    products: [
+        .executable(name: "trainyard", targets: ["TrainyardCommand"]),
+        .executable(name: "trainyard-operator", targets: ["OperatorCommand"]),
+        .executable(name: "trainyard-trainer", targets: ["TrainerCommand"]),
+    ],
+    targets: [
+        .systemLibrary(name: "CLibcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CLibyaml", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "CSystem"),
+
+        library("Encoding", settings: optimisedSettings, links: ["m"]),
+        library("HTTP", ["CLibcurl", "Encoding"]),
+        library("YAML", ["CLibyaml", "Encoding"]),
+        library("Telemetry", ["HTTP", "Encoding"]),
+        library("Kubernetes", ["HTTP", "YAML", "Telemetry", "Encoding"]),
+        library("GoogleCloud", ["HTTP", "Telemetry", "Encoding"]),
+        library(
+            "ControllerRuntime", ["Kubernetes", "HTTP", "Telemetry", "Encoding"],
+            exclude: ["Documentation.docc"]),
+        library("TrainingContract"),
+        library(
+            "Operator",
+            [
+                "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "TrainingContract",
+                "Encoding",
+            ]),
+        library("Kernels", ["CSystem"], settings: kernelSettings),
+        library("Training", ["Kernels", "TrainingContract", "Encoding", "YAML"], settings: optimisedSettings),
+        library("Sandbox", ["HTTP", "YAML", "Telemetry", "Encoding", "CSystem"]),
+
+        command(
+            "OperatorCommand",
+            ["Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding"]),
+        command(
+            "TrainerCommand",
+            ["Training", "Kernels", "TrainingContract", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "CSystem"]),
+        command(
+            "TrainyardCommand",
+            [
+                "OperatorCommand", "TrainerCommand", "Sandbox", "Operator", "Kubernetes", "GoogleCloud", "HTTP",
+                "YAML", "Telemetry", "TrainingContract", "Encoding", "CSystem",
+            ]),
+
+        tests("ArchitectureTests", []),
+        tests("EncodingTests", ["Encoding"]),
+        tests("HTTPTests", ["HTTP", "Encoding"]),
+        tests("YAMLTests", ["YAML", "Encoding"]),
+        tests("TelemetryTests", ["Telemetry", "HTTP", "Encoding"]),
+        tests("KubernetesTests", ["Kubernetes", "HTTP", "Telemetry", "Encoding"]),
+        tests("GoogleCloudTests", ["GoogleCloud", "HTTP", "Telemetry", "Encoding", "Sandbox"]),
+        tests(
+            "ControllerRuntimeTests",
+            ["ControllerRuntime", "Kubernetes", "HTTP", "Telemetry", "Encoding", "Sandbox"]),
+        tests(
+            "OperatorTests",
+            [
+                "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry",
+                "TrainingContract", "Encoding", "Sandbox",
+            ], exclude: ["Golden"]),
+        tests("KernelsTests", ["Kernels"]),
+        tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
+        tests("SandboxTests", ["Sandbox", "HTTP", "YAML", "Telemetry", "Encoding"]),
+        tests(
+            "EndToEndTests",
+            [
+                "OperatorCommand", "TrainerCommand", "TrainyardCommand", "Sandbox", "Kubernetes", "HTTP", "YAML",
+                "Telemetry", "Encoding",
+            ]),
+    ]
+)
