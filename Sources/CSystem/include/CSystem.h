@@ -1,6 +1,45 @@
 #pragma once
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/types.h>
 
 /// Sends `signal` to the calling process when its parent dies. Returns 0, or -1 with errno set.
+///
+/// "Parent" is the thread that forked: when that thread ends, the signal comes too. Use `trainyard_spawn`, which forks
+/// on a thread that lives as long as the process.
 static inline int trainyard_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, signal); }
+
+/// What a child process gets.
+struct trainyard_spawn_request {
+    /// The executable's path; PATH is not searched.
+    const char *path;
+    /// NULL-terminated; `argv[0]` included.
+    char *const *argv;
+    /// NULL-terminated `NAME=value` entries: the whole environment.
+    char *const *envp;
+    /// The child's working directory; NULL: the parent's.
+    const char *directory;
+    /// Become the child's 0, 1 and 2; -1: /dev/null. The child inherits no other descriptor.
+    int standard_input, standard_output, standard_error;
+};
+
+/// Starts a process in a process group of its own, with default signal handling and nothing blocked, that is killed
+/// when this process dies. May be called from any thread. Returns 0 and the process id, or the errno of what failed,
+/// a failed execve included. The caller reaps the child by waitpid.
+int trainyard_spawn(const struct trainyard_spawn_request *request, pid_t *pid);
+
+/// The columns of the terminal at `descriptor`; 0 when it is none or does not say.
+static inline int trainyard_terminal_columns(int descriptor) {
+    struct winsize size;
+    return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/// Whether this CPU can run the kernels: AVX2 and FMA on amd64, always on others.
+static inline int trainyard_cpu_has_kernel_features(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return 1;
+#endif
+}
