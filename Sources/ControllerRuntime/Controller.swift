@@ -24,11 +24,15 @@ public protocol Controller: Sendable {
     /// lost reply; re-reads live before anything destructive.
     func perform(_ action: CloudAction) async throws(APIError)
 
+    /// What else, beside its own objects, makes the runtime look at an object again.
+    static var relations: [Relation<Object>] { get }
+
     /// Whether the operator touches this object at all: false for a foreign `managedBy` (no finalizer, no status).
     func isManaged(_ object: Object) -> Bool
 }
 
 extension Controller {
+    public static var relations: [Relation<Object>] { [] }
     public func isManaged(_ object: Object) -> Bool { true }
 }
 

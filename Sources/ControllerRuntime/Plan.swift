@@ -11,7 +11,8 @@ public struct Plan<Status: CustomResourceStatus, CloudAction: Sendable & Equatab
 
     /// When the object is looked at again.
     public enum Next: Sendable, Equatable {
-        /// When it or something related changes, or at the periodic re-check.
+        /// When it or something related changes, or at the periodic re-check. The status write of this very round is
+        /// no such change: a plan that only records a fact and then goes on says `.after(.zero)`.
         case whenChanged
         /// After a time, or earlier when something changes.
         case after(Duration)

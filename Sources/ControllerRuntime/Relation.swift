@@ -1,0 +1,71 @@
+public import Kubernetes
+
+/// What else, beside its own objects, makes a controller look at an object again. Data: the runtime keeps one watch per
+/// kind and asks these functions for the keys.
+public struct Relation<Object: CustomResource>: Sendable {
+    /// The kind that is watched.
+    public let type: ResourceType
+    /// Hooks the relation up: calls back with the keys to look at.
+    let connect:
+        @Sendable (ObjectCache, ObjectStore<Object>, _ enqueue: @escaping @Sendable ([ObjectKey]) -> Void) -> Void
+
+    /// Objects with a controller owner reference to ours.
+    public static func children<Child: KubernetesResource>(
+        _ type: Child.Type, labelSelector: String? = nil
+    ) -> Relation {
+        changes(of: type, labelSelector: labelSelector) { child, _ in
+            owners(of: child.metadata)
+        }
+    }
+
+    /// Objects whose label names ours, e.g. the pods of a job of ours.
+    public static func labelled<Other: KubernetesResource>(_ type: Other.Type, _ label: String) -> Relation {
+        changes(of: type, labelSelector: label) { other, _ in
+            guard let name = other.metadata.labels?[label] else { return [] }
+            return [ObjectKey(namespace: other.metadata.namespace, name: name)]
+        }
+    }
+
+    /// Objects that ours refers to: `keys` gives what one of ours names.
+    public static func references<Other: KubernetesResource>(
+        _ type: Other.Type, _ keys: @escaping @Sendable (Object) -> [ObjectKey]
+    ) -> Relation {
+        changes(of: type, labelSelector: nil) { other, store in
+            let key = ObjectKey(other.metadata)
+            return store.objects(in: other.metadata.namespace) { keys($0).contains(key) }.map {
+                ObjectKey($0.metadata)
+            }
+        }
+    }
+
+    /// Objects that refer to ours: `keys` gives which of ours the other one names.
+    public static func referrers<Other: KubernetesResource>(
+        _ type: Other.Type, _ keys: @escaping @Sendable (Other) -> [ObjectKey]
+    ) -> Relation {
+        changes(of: type, labelSelector: nil) { other, _ in keys(other) }
+    }
+
+    private static func changes<Other: KubernetesResource>(
+        of type: Other.Type, labelSelector: String?,
+        keys: @escaping @Sendable (Other, ObjectStore<Object>) -> [ObjectKey]
+    ) -> Relation {
+        Relation(type: type.resourceType) { cache, store, enqueue in
+            cache.store(type, labelSelector: labelSelector).observe { change in
+                // The old one too: a reference that was taken away concerns the object that it named.
+                let found = [change.old, change.new].compactMap { $0 }.flatMap { keys($0, store) }
+                if !found.isEmpty { enqueue(Array(Set(found))) }
+            }
+        }
+    }
+
+    private static func owners(of metadata: ObjectMeta) -> [ObjectKey] {
+        let ours = Object.resourceType
+        return (metadata.ownerReferences ?? []).filter { owner in
+            owner.kind == ours.kind && group(of: owner.apiVersion) == ours.group
+        }.map { ObjectKey(namespace: metadata.namespace, name: $0.name) }
+    }
+
+    private static func group(of apiVersion: String) -> String {
+        apiVersion.firstIndex(of: "/").map { String(apiVersion[..<$0]) } ?? ""
+    }
+}
