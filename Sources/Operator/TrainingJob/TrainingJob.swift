@@ -1,0 +1,223 @@
+public import Encoding
+public import Kubernetes
+
+/// A training that runs to verified outputs and releases its compute. Mirrors `crds/trainingjobs.yaml`: a property is
+/// non-optional exactly when its field is required or has a default.
+public struct TrainingJob: CustomResource, Codable {
+    public static let resourceType = ResourceType(
+        group: "trainyard.dev", version: "v1alpha1", kind: "TrainingJob", plural: "trainingjobs")
+    /// The value of `spec.managedBy` that is ours.
+    public static let manager = "trainyard.dev/operator"
+
+    public var metadata: ObjectMeta
+    public var spec: Spec
+    public var status: Status?
+
+    public init(metadata: ObjectMeta, spec: Spec, status: Status? = nil) {
+        self.metadata = metadata
+        self.spec = spec
+        self.status = status
+    }
+
+    /// What the user wants. See the CRD for what each field does.
+    public struct Spec: Codable, Sendable, Hashable {
+        public var suspend: Bool
+        public var managedBy: String
+        public var onSpecChange: OnSpecChange
+        public var rerunToken: String?
+        public var runtimeLimitSeconds: Int?
+        public var cleanup: Cleanup?
+        public var backend: Backend
+        public var trainer: Trainer?
+        public var accelerator: AcceleratorSpec
+        public var capacity: Capacity?
+        public var inputs: [Input]?
+        public var checkpoint: Checkpoint?
+        public var outputs: Outputs?
+        public var failurePolicy: FailurePolicy?
+    }
+
+    /// What a change of a run-relevant field does.
+    public enum OnSpecChange: String, Codable, Sendable, Hashable {
+        case newRun = "NewRun"
+        case reject = "Reject"
+    }
+
+    /// What happens after the container has ended.
+    public struct Cleanup: Codable, Sendable, Hashable {
+        public var verificationGraceSeconds: Int
+        public var childTTLSecondsAfterFinished: Int
+        public var runHistoryLimit: Int
+
+        /// The CRD's defaults, for an absent `cleanup`.
+        public static let standard = Cleanup(
+            verificationGraceSeconds: 900, childTTLSecondsAfterFinished: 86400, runHistoryLimit: 10)
+    }
+
+    /// Where the run happens.
+    public struct Backend: Codable, Sendable, Hashable {
+        public enum Kind: String, Codable, Sendable, Hashable {
+            case gke = "GKE"
+        }
+
+        public struct GKE: Codable, Sendable, Hashable {
+            public var nodePool: NodePool?
+        }
+
+        public struct NodePool: Codable, Sendable, Hashable {
+            public enum Policy: String, Codable, Sendable, Hashable {
+                case createPerRun = "CreatePerRun"
+            }
+
+            public var policy: Policy
+            public var bootDisk: BootDisk?
+        }
+
+        public struct BootDisk: Codable, Sendable, Hashable {
+            public var sizeGiB: Int?
+            public var type: String?
+        }
+
+        public var type: Kind
+        public var gke: GKE?
+    }
+
+    /// The container of every node.
+    public struct Trainer: Codable, Sendable, Hashable {
+        public struct Variable: Codable, Sendable, Hashable {
+            public var name: String
+            public var value: String?
+        }
+
+        /// Quantities are integers or strings: "2", 2, "24Gi".
+        public struct Resources: Codable, Sendable, Hashable {
+            public var requests: [String: JSONValue]?
+            public var limits: [String: JSONValue]?
+        }
+
+        public var image: String?
+        public var command: [String]?
+        public var args: [String]?
+        public var env: [Variable]?
+        public var hyperparameters: [String: String]?
+        public var numNodes: Int?
+        public var resourcesPerNode: Resources?
+        public var serviceAccountName: String?
+        public var terminationGracePeriodSeconds: Int
+    }
+
+    /// What each node carries.
+    public struct AcceleratorSpec: Codable, Sendable, Hashable {
+        public struct GPU: Codable, Sendable, Hashable {
+            public var type: String
+            public var count: Int
+            public var driverVersion: String
+        }
+
+        public var gpu: GPU
+    }
+
+    /// Where the machines may come from.
+    public struct Capacity: Codable, Sendable, Hashable {
+        public struct Candidate: Codable, Sendable, Hashable {
+            public var name: String
+            public var provisioningModel: ProvisioningModel
+            public var machineType: String?
+            public var zones: [String]?
+            public var maxWaitSeconds: Int?
+        }
+
+        public var candidates: [Candidate]
+    }
+
+    /// Data that the run reads.
+    public struct Input: Codable, Sendable, Hashable {
+        public enum Mode: String, Codable, Sendable, Hashable {
+            case stream = "Stream"
+        }
+
+        public var name: String
+        public var artifactRef: ArtifactReference
+        public var mode: Mode
+    }
+
+    /// Names a GCSArtifact in the same namespace.
+    public struct ArtifactReference: Codable, Sendable, Hashable {
+        public var name: String
+    }
+
+    /// Where checkpoints go.
+    public struct Checkpoint: Codable, Sendable, Hashable {
+        public var artifactRef: ArtifactReference
+        public var keepLast: Int
+    }
+
+    /// What the run must leave in the bucket.
+    public struct Outputs: Codable, Sendable, Hashable {
+        public struct Requirement: Codable, Sendable, Hashable {
+            public var glob: String
+            public var minBytes: Int64
+            public var minCount: Int
+        }
+
+        public struct Assertion: Codable, Sendable, Hashable {
+            public enum Comparison: String, Codable, Sendable, Hashable {
+                case greaterThan = "GreaterThan"
+                case greaterThanOrEqual = "GreaterThanOrEqual"
+                case lessThan = "LessThan"
+                case lessThanOrEqual = "LessThanOrEqual"
+                case equal = "Equal"
+            }
+
+            public var file: String
+            public var jsonPath: String
+            public var `operator`: Comparison
+            public var value: String
+        }
+
+        public var artifactRef: ArtifactReference
+        public var prefix: String
+        public var required: [Requirement]?
+        public var assertions: [Assertion]?
+    }
+
+    /// What happens when a pod fails.
+    public struct FailurePolicy: Codable, Sendable, Hashable {
+        public var maxRestarts: Int
+        /// The CRD's default, for an absent `failurePolicy`.
+        public static let standard = FailurePolicy(maxRestarts: 3)
+    }
+}
+
+/// How Compute Engine gives out machines.
+public enum ProvisioningModel: String, Codable, Sendable, Hashable, CaseIterable {
+    case standard = "Standard"
+    case spot = "Spot"
+}
+
+/// The run-relevant part of the spec: what a run executes, kept in its ControllerRevision.
+public struct RunSpec: Codable, Sendable, Hashable {
+    public var backend: TrainingJob.Backend
+    public var trainer: TrainingJob.Trainer?
+    public var accelerator: TrainingJob.AcceleratorSpec
+    public var inputs: [TrainingJob.Input]?
+    public var checkpoint: TrainingJob.Checkpoint?
+    public var outputs: TrainingJob.Outputs?
+    public var rerunToken: String?
+
+    public init(_ spec: TrainingJob.Spec) {
+        backend = spec.backend
+        trainer = spec.trainer
+        accelerator = spec.accelerator
+        inputs = spec.inputs
+        checkpoint = spec.checkpoint
+        outputs = spec.outputs
+        rerunToken = spec.rerunToken
+    }
+
+    /// Nodes of the run.
+    public var nodeCount: Int { trainer?.numNodes ?? 1 }
+
+    /// The pods' notice before SIGKILL.
+    public var gracePeriodSeconds: Int { trainer?.terminationGracePeriodSeconds ?? 25 }
+}
