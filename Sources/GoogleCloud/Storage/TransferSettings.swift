@@ -1,4 +1,6 @@
-public import HTTP
+internal import Encoding
+internal import HTTP
+internal import Telemetry
 
 /// How uploads and downloads deal with size and with a network that breaks.
 public struct TransferSettings: Sendable {
