@@ -104,6 +104,7 @@ let package = Package(
         tests("KernelsTests", ["Kernels"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
         tests("SandboxTests", ["Sandbox", "HTTP", "YAML", "Telemetry", "Encoding"]),
+        tests("TrainyardCommandTests", ["TrainyardCommand", "YAML", "Encoding"]),
         tests(
             "EndToEndTests",
             [

@@ -1,0 +1,102 @@
+import CSystem
+import Glibc
+import Synchronization
+
+/// A process of ours that dies with us: own process group, log in a file.
+final class ChildProcess: Sendable {
+    /// How a process ended.
+    enum Exit: Equatable, Sendable, CustomStringConvertible {
+        case status(Int32)
+        case signal(Int32)
+
+        var description: String {
+            switch self {
+            case .status(let status): "exit status \(status)"
+            case .signal(let number): "signal \(number)"
+            }
+        }
+    }
+
+    let identifier: Int32
+    private let exit = Mutex<Exit?>(nil)
+
+    /// Starts `path`; standard output and error are appended to the file `log` (created with mode 0600).
+    ///
+    /// - Throws: `RunError` when the log cannot be opened or the process not be started.
+    init(path: String, arguments: [String], environment: [String], log: String) throws(RunError) {
+        let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard output >= 0 else { throw RunError(.localStorage, "cannot write \(log): \(SystemError.text(errno))") }
+        defer { close(output) }
+        var pid: pid_t = 0
+        let code = CStrings.with([path] + arguments) { arguments in
+            CStrings.with(environment) { environment in
+                path.withCString { path in
+                    var request = trainyard_spawn_request(
+                        path: path, argv: arguments, envp: environment, directory: nil, standard_input: -1,
+                        standard_output: output, standard_error: output)
+                    return trainyard_spawn(&request, &pid)
+                }
+            }
+        }
+        guard code == 0 else { throw RunError(.software, "cannot start \(path): \(SystemError.text(code))") }
+        identifier = pid
+    }
+
+    /// How it ended; nil while it runs. Reaps it.
+    func poll() -> Exit? {
+        exit.withLock { exit in
+            if let exit { return exit }
+            var status: Int32 = 0
+            guard waitpid(identifier, &status, WNOHANG) == identifier else { return nil }
+            let signal = status & 0x7F
+            exit = signal == 0 ? .status((status >> 8) & 0xFF) : .signal(signal)
+            return exit
+        }
+    }
+
+    /// Asks it to stop, then kills its group when it takes longer than `grace`. Returns when it is gone.
+    func stop(grace: Duration) async {
+        let clock = ContinuousClock()
+        guard poll() == nil else { return }
+        kill(identifier, SIGTERM)
+        let deadline = clock.now + grace
+        while poll() == nil, clock.now < deadline { await Pause.milliseconds(20) }
+        guard poll() == nil else { return }
+        kill(-identifier, SIGKILL)
+        let last = clock.now + .seconds(5)
+        while poll() == nil, clock.now < last { await Pause.milliseconds(10) }
+    }
+}
+
+/// What `errno` means.
+enum SystemError {
+    static func text(_ code: Int32) -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
+        let message = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return message.isEmpty ? "error \(code)" : message
+    }
+}
+
+/// Waiting that ends early when the task is cancelled.
+enum Pause {
+    static func milliseconds(_ count: Int) async {
+        // A cancelled sleep returns at once; every loop that pauses looks at its own end.
+        try? await Task.sleep(for: .milliseconds(count))
+    }
+}
+
+private enum CStrings {
+    /// Calls `body` with a NULL-terminated array of C strings that lives as long as the call.
+    static func with<Result>(
+        _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
+    ) -> Result {
+        var pointers: [UnsafeMutablePointer<CChar>?] = strings.map { strdup($0) }
+        defer { pointers.forEach { free($0) } }
+        pointers.append(nil)
+        return pointers.withUnsafeBufferPointer { buffer in
+            // `pointers` holds at least the terminator, so there is a base address.
+            buffer.baseAddress.map(body) ?? withUnsafePointer(to: nil) { body($0) }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+/// The `--help` texts.
+enum HelpText {
+    static func text(_ topic: HelpTopic) -> String {
+        switch topic {
+        case .overview: overview
+        case .sandbox: sandbox
+        case .sandboxRun: sandboxRun
+        case .sandboxUp: sandboxUp
+        }
+    }
+
+    /// The one line that a usage error prints.
+    static func usage(_ topic: HelpTopic) -> String {
+        switch topic {
+        case .overview: "usage: trainyard COMMAND …"
+        case .sandbox: "usage: trainyard sandbox run FILE… | trainyard sandbox up"
+        case .sandboxRun:
+            "usage: trainyard sandbox run FILE… [--set PATH=VALUE]… [--out DIR] [--json] [--keep] [--state-dir DIR]"
+        case .sandboxUp: "usage: trainyard sandbox up [--state-dir DIR] [--port N] [--no-operator]"
+        }
+    }
+
+    private static let overview = """
+        Trainyard runs machine learning on Google Cloud from Kubernetes objects.
+
+        usage: trainyard COMMAND …
+
+          sandbox run FILE…   one training, start to finish, in a simulated cluster and cloud on this machine
+          sandbox up          keep that simulated cluster running, for kubectl
+          version             print the version
+          help [COMMAND]      more about a command
+
+        Start here:  trainyard sandbox run crds/examples/fashion-mnist.yaml
+
+        """
+
+    private static let sandbox = """
+        The sandbox is a Kubernetes API server and Google Cloud, simulated in one process on this machine. The operator
+        and the trainer that run against it are the real ones, and so are the bytes they write.
+
+        usage: trainyard sandbox run FILE…    apply the files, follow the TrainingJob to its end, fetch its outputs
+               trainyard sandbox up           keep running and print the KUBECONFIG for kubectl
+
+        `trainyard help sandbox run` and `trainyard help sandbox up` list the options.
+
+        """
+
+    private static let sandboxRun = """
+        Applies YAML files to a fresh sandbox, follows the one TrainingJob in them until it is complete and its node pool
+        is released, and fetches its outputs.
+
+        usage: trainyard sandbox run FILE… [options]
+
+          --set PATH=VALUE   change a field of the TrainingJob before it is applied; may be repeated:
+                             --set spec.trainer.hyperparameters.epochs=5
+          --out DIR          put the outputs into exactly this folder (default: ./runs/<runID>)
+          --json             print one JSON object as the last line of standard output, all else on standard error
+          --keep             keep the sandbox's state (logs, bucket) after success too; after a failure it is kept
+          --state-dir DIR    where that state lives (default: a new folder below $TMPDIR or /tmp)
+
+        Ctrl-C suspends the run: a checkpoint is written and the node pool is released. A second Ctrl-C forces the end.
+
+        exit status: 0 complete · 1 the run failed · 64 wrong arguments · 65 a file that the API server refuses ·
+                     66 a file that is not there · 71 this machine cannot run it · 74 the disk · 130 stopped by Ctrl-C
+
+        """
+
+    private static let sandboxUp = """
+        Keeps a sandbox running for kubectl and prints `export KUBECONFIG=…` on standard output. Ctrl-C ends it.
+
+        usage: trainyard sandbox up [options]
+
+          --state-dir DIR   where its state lives (default: ~/.local/state/trainyard/sandbox, or below
+                            $XDG_STATE_HOME; a second sandbox beside it takes sandbox-2, and so on)
+          --port N          listen on this port of 127.0.0.1 (default: any free one)
+          --no-operator     start the cluster and the cloud only
+
+        """
+}

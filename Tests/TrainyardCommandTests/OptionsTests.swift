@@ -1,0 +1,88 @@
+import Testing
+
+@testable import TrainyardCommand
+
+@Suite struct `Command line` {
+    private static let file = "crds/examples/fashion-mnist.yaml"
+
+    @Test(arguments: [
+        ("nothing", [], Invocation.help(.overview)),
+        ("help", ["--help"], .help(.overview)),
+        ("help on a command", ["help", "sandbox", "run"], .help(.sandboxRun)),
+        ("help as an option", ["sandbox", "run", file, "-h"], .help(.sandboxRun)),
+        ("version", ["version"], .version),
+        ("a file", ["sandbox", "run", file], .sandboxRun(SandboxRunOptions(files: [file]))),
+        ("a file behind --", ["sandbox", "run", "--", "-f"], .sandboxRun(SandboxRunOptions(files: ["-f"]))),
+        (
+            "everything",
+            [
+                "sandbox", "run", file, "--json", "--out=o", "--set", "spec.a.b=c=d", "--set=spec.e=", "--keep",
+                "--state-dir", "s",
+            ],
+            .sandboxRun(
+                SandboxRunOptions(
+                    files: [file], isJSON: true, outputDirectory: "o",
+                    assignments: [
+                        Assignment(path: ["spec", "a", "b"], value: "c=d"), Assignment(path: ["spec", "e"], value: ""),
+                    ], keepsState: true, stateDirectory: "s"))
+        ),
+        (
+            "up", ["sandbox", "up", "--port", "8001", "--no-operator"],
+            .sandboxUp(SandboxUpOptions(startsOperator: false, port: 8001))
+        ),
+    ])
+    func `is read`(_ name: String, _ arguments: [String], _ expected: Invocation) throws {
+        #expect(try Invocation(arguments: arguments) == expected)
+    }
+
+    @Test(arguments: [
+        ("unknown command", ["sandbx"], "there is no command 'sandbx'; did you mean 'sandbox'?", HelpTopic.overview),
+        ("sandbox alone", ["sandbox"], "sandbox needs a command: run or up", .sandbox),
+        ("unknown verb", ["sandbox", "rnu"], "there is no command 'sandbox rnu'; did you mean 'run'?", .sandbox),
+        (
+            "no file", ["sandbox", "run", "--json"],
+            "sandbox run needs a file, for example crds/examples/fashion-mnist.yaml", .sandboxRun
+        ),
+        (
+            "unknown option", ["sandbox", "run", "f", "--jsno"],
+            "there is no option '--jsno'; did you mean '--json'?", .sandboxRun
+        ),
+        ("missing value", ["sandbox", "run", "f", "--out"], "--out needs a value", .sandboxRun),
+        ("empty value", ["sandbox", "run", "f", "--out="], "--out needs a value", .sandboxRun),
+        ("option for a value", ["sandbox", "run", "f", "--out", "--json"], "--out needs a value", .sandboxRun),
+        ("value for a flag", ["sandbox", "run", "f", "--json=yes"], "--json takes no value ('yes')", .sandboxRun),
+        (
+            "set without =", ["sandbox", "run", "f", "--set", "spec.a"],
+            "--set needs path=value, for example --set spec.trainer.hyperparameters.epochs=5", .sandboxRun
+        ),
+        (
+            "set with an empty part", ["sandbox", "run", "f", "--set", "spec..a=1"],
+            "--set path 'spec..a' has an empty part; write it like --set spec.trainer.hyperparameters.epochs=5",
+            .sandboxRun
+        ),
+        (
+            "port", ["sandbox", "up", "--port", "70000"],
+            "--port must be a number from 0 to 65535, not '70000'", .sandboxUp
+        ),
+        (
+            "file for up", ["sandbox", "up", "f.yaml"],
+            "sandbox up takes no file ('f.yaml'): apply it with kubectl", .sandboxUp
+        ),
+        ("version with more", ["version", "x"], "version takes no argument ('x')", .overview),
+        (
+            "help on nothing", ["help", "sandbox", "rn"],
+            "there is no help on 'sandbox rn'; did you mean 'sandbox run'?", .overview
+        ),
+    ])
+    func `is refused with a sentence`(
+        _ name: String, _ arguments: [String], _ message: String, _ topic: HelpTopic
+    ) {
+        #expect(throws: UsageError(message: message, topic: topic)) { try Invocation(arguments: arguments) }
+    }
+
+    @Test(arguments: HelpTopic.allCases)
+    func `help fits a terminal of 120 columns`(_ topic: HelpTopic) {
+        let lines = (HelpText.text(topic) + HelpText.usage(topic)).split(separator: "\n")
+        #expect(lines.filter { $0.count > 118 } == [])
+    }
+}
