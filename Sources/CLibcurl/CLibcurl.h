@@ -37,3 +37,35 @@ static inline CURLcode trainyard_curl_get_pointer(CURL *handle, CURLINFO info, v
 static inline CURLMcode trainyard_curl_multi_set_long(CURLM *handle, CURLMoption option, long value) {
     return curl_multi_setopt(handle, option, value);
 }
+
+typedef int (*trainyard_curl_seek_callback)(void *context, curl_off_t offset, int origin);
+
+static inline CURLcode trainyard_curl_set_seek_callback(CURL *handle, trainyard_curl_seek_callback value) {
+    return curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, value);
+}
+
+/* libcurl keeps a copy of the bytes. */
+static inline CURLcode trainyard_curl_set_blob(CURL *handle, CURLoption option, const void *bytes, size_t count) {
+    struct curl_blob blob = {(void *)bytes, count, CURL_BLOB_COPY};
+    return curl_easy_setopt(handle, option, &blob);
+}
+
+typedef struct {
+    CURL *handle;
+    CURLcode result;
+} trainyard_curl_completion;
+
+/* The next finished transfer; its handle is NULL when there is none. CURLMsg's union is awkward in Swift. */
+static inline trainyard_curl_completion trainyard_curl_next_completion(CURLM *multi) {
+    trainyard_curl_completion completion = {NULL, CURLE_OK};
+    int left = 0;
+    CURLMsg *message;
+    while ((message = curl_multi_info_read(multi, &left)) != NULL) {
+        if (message->msg == CURLMSG_DONE) {
+            completion.handle = message->easy_handle;
+            completion.result = message->data.result;
+            break;
+        }
+    }
+    return completion;
+}

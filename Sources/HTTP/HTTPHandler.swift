@@ -26,6 +26,12 @@ public struct HTTPReply: Sendable {
     public init(status: Int, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = []) {
         self.init(status: status, headers: headers, body: .bytes(body))
     }
+
+    /// No reply at all: the connection is closed, and the client sees `.unavailable`. For fault injection.
+    public static let disconnect = HTTPReply(status: 0, body: [])
+
+    /// Whether this is `disconnect`.
+    public var isDisconnect: Bool { status == 0 }
 }
 
 /// Where a streaming reply is written.

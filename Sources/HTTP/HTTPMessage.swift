@@ -38,6 +38,19 @@ public struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
         fields.append(Field(name: name, value: value))
     }
 
+    /// RFC 9110's `token`.
+    static func isToken(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                    UInt8(ascii: "A")...UInt8(ascii: "Z"):
+                    true
+                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+                }
+            }
+    }
+
     private static func equal(_ left: String, _ right: String) -> Bool {
         left.utf8.count == right.utf8.count && left.lowercased() == right.lowercased()
     }
@@ -64,6 +77,25 @@ public struct HTTPRequest: Sendable, Hashable {
         self.body = body
         self.timeout = timeout
         self.maximumResponseBytes = maximumResponseBytes
+    }
+
+    /// The verb and the address without its query, for error messages and logs: nothing secret is in it.
+    public var operation: String { "\(method.rawValue) \(url.origin)\(url.path)" }
+
+    /// Refuses what must not reach a connection: line breaks in header fields, names that are no tokens, an origin that
+    /// is not http or https, and credentials over plain http to another machine.
+    ///
+    /// - Throws: `.invalid` for header fields, `.insecure` for addresses.
+    func validate() throws(APIError) {
+        for field in headers.fields {
+            guard HTTPHeaders.isToken(field.name), field.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 9 })
+            else {
+                throw APIError(.invalid, operation: operation, message: "a header field has forbidden characters")
+            }
+        }
+        guard url.origin.hasPrefix("https://") || url.origin.hasPrefix("http://"), !url.authority.isEmpty,
+            url.path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+        else { throw APIError(.insecure, operation: method.rawValue, message: "not an http or https address") }
     }
 }
 
