@@ -154,7 +154,7 @@ final class CurlEventLoop {
         while true {
             let completion = trainyard_curl_next_completion(multi)
             guard let easy = completion.handle else { return }
-            guard let entry = active.values.first(where: { $0.handle.easy == easy }) else { continue }
+            guard let entry = CurlTransfer.of(easy: easy).flatMap({ active[$0.id] }) else { continue }
             let result: Result<Void, APIError> =
                 completion.result == CURLE_OK
                 ? .success(())

@@ -38,6 +38,20 @@ final class CurlHandle {
     }
 }
 
+extension CurlTransfer {
+    /// The transfer behind a callback's context.
+    fileprivate static func of(context: UnsafeMutableRawPointer?) -> CurlTransfer? {
+        context.map { Unmanaged<CurlTransfer>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    /// The transfer that an easy handle was set up for.
+    static func of(easy: UnsafeMutableRawPointer) -> CurlTransfer? {
+        var context: UnsafeMutableRawPointer?
+        trainyard_curl_get_pointer(easy, CURLINFO_PRIVATE, &context)
+        return of(context: context)
+    }
+}
+
 /// Where a request really goes.
 struct CurlTarget {
     let url: String
@@ -177,9 +191,7 @@ private struct CurlSetup {
 
     // MARK: One option
 
-    private static func transfer(_ context: UnsafeMutableRawPointer?) -> CurlTransfer? {
-        context.map { Unmanaged<CurlTransfer>.fromOpaque($0).takeUnretainedValue() }
-    }
+    private static func transfer(_ context: UnsafeMutableRawPointer?) -> CurlTransfer? { .of(context: context) }
 
     private mutating func note(_ result: CURLcode) {
         if result == CURLE_OK || failure != nil { return }
