@@ -92,15 +92,15 @@ final class BytePipe: HTTPBodyWriter {
     /// - Throws: the error given to `finish`; `.cancelled` when the task is cancelled or the pipe closed.
     func next() async throws(APIError) -> [UInt8]? {
         while true {
+            if Task.isCancelled || state.withLock({ $0.isClosed }) {
+                close()
+                throw gone
+            }
             let available = takeAvailable()
             if !available.bytes.isEmpty { return available.bytes }
             if let end = available.end {
                 try end.get()
                 return nil
-            }
-            if Task.isCancelled || state.withLock({ $0.isClosed }) {
-                close()
-                throw gone
             }
             try await waitUntil { $0.isClosed || !$0.buffer.isEmpty || $0.end != nil }
         }

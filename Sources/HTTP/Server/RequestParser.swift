@@ -148,6 +148,10 @@ struct RequestParser {
     /// The lines of a complete head; nil when it is not complete yet. Empty lines before it are skipped.
     private mutating func headLines() throws(Failure) -> [String]? {
         while buffer.count - consumed >= 2, buffer[consumed] == 0x0D, buffer[consumed + 1] == 0x0A { consumed += 2 }
+        // Something else than HTTP, such as a TLS greeting, may never send the end that a head has.
+        if consumed < buffer.count, !HTTPHeaders.isToken(String(decoding: [buffer[consumed]], as: UTF8.self)) {
+            throw .bad("not an HTTP request")
+        }
         var index = max(consumed, searched - 3)
         while index + 3 < buffer.count {
             if buffer[index] == 0x0D, buffer[index + 1] == 0x0A, buffer[index + 2] == 0x0D, buffer[index + 3] == 0x0A {
