@@ -51,6 +51,8 @@ let package = Package(
         .systemLibrary(name: "CLibcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLibyaml", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CSystem"),
+        // #embed of crds/ and charts/: the programs work outside the clone.
+        .target(name: "CEmbedded"),
 
         library("Encoding", settings: optimisedSettings, links: ["m"]),
         library("HTTP", ["CLibcurl", "Encoding"]),
@@ -82,7 +84,7 @@ let package = Package(
             "TrainyardCommand",
             [
                 "OperatorCommand", "TrainerCommand", "Sandbox", "Operator", "Kubernetes", "GoogleCloud", "HTTP",
-                "YAML", "Telemetry", "TrainingContract", "Encoding", "CSystem",
+                "YAML", "Telemetry", "TrainingContract", "Encoding", "CSystem", "CEmbedded",
             ]),
 
         tests("ArchitectureTests", []),
@@ -111,5 +113,6 @@ let package = Package(
                 "OperatorCommand", "TrainerCommand", "TrainyardCommand", "Sandbox", "Kubernetes", "HTTP", "YAML",
                 "Telemetry", "Encoding",
             ]),
-    ]
+    ],
+    cLanguageStandard: .c2x
 )

@@ -1,0 +1,17 @@
+#include "CEmbedded.h"
+
+static const unsigned char trainingjobs[] = {
+#embed "../../crds/trainingjobs.yaml"
+};
+
+static const unsigned char gcsartifacts[] = {
+#embed "../../crds/gcsartifacts.yaml"
+};
+
+struct trainyard_embedded_file trainyard_embedded_trainingjobs_crd(void) {
+    return (struct trainyard_embedded_file){trainingjobs, sizeof trainingjobs};
+}
+
+struct trainyard_embedded_file trainyard_embedded_gcsartifacts_crd(void) {
+    return (struct trainyard_embedded_file){gcsartifacts, sizeof gcsartifacts};
+}
