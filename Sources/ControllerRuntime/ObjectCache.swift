@@ -12,7 +12,7 @@ public final class ObjectCache: Sendable {
         let isSynced: @Sendable () -> Bool
         /// Takes the reply to our own write.
         let record: @Sendable (JSONValue) -> Void
-        let run: @Sendable (WatchEnvironment) async -> Void
+        let run: @Sendable (RuntimeEnvironment) async -> Void
     }
 
     private struct Identity: Hashable {
@@ -43,7 +43,7 @@ public final class ObjectCache: Sendable {
     public var isSynced: Bool { all.allSatisfy { $0.isSynced() } }
 
     /// The kinds whose first list is still missing, for readiness.
-    public var unsyncedKinds: [String] { all.filter { !$0.isSynced() }.map(\.type.name).sorted() }
+    public var unsyncedTypes: [ResourceType] { all.filter { !$0.isSynced() }.map(\.type) }
 
     var all: [Entry] { entries.withLock { Array($0.values) } }
 

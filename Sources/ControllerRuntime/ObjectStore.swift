@@ -10,6 +10,16 @@ public struct StoreChange<Object: KubernetesResource>: Sendable {
     public let new: Object?
     /// Written by this process: whoever wrote it knows already.
     public let isOwnWrite: Bool
+    /// Part of the first list.
+    public let isInitial: Bool
+
+    init(key: ObjectKey, old: Object?, new: Object?, isOwnWrite: Bool = false, isInitial: Bool = false) {
+        self.key = key
+        self.old = old
+        self.new = new
+        self.isOwnWrite = isOwnWrite
+        self.isInitial = isInitial
+    }
 }
 
 /// The objects of one kind as last seen, fed by one watch and by our own writes. Never goes back in time: what is older
@@ -79,7 +89,7 @@ public final class ObjectStore<Object: KubernetesResource>: Sendable {
                 bury(key, at: version, in: &state)
             }
             state.objects[key] = nil
-            return [StoreChange(key: key, old: old, new: nil, isOwnWrite: false)]
+            return [StoreChange(key: key, old: old, new: nil)]
         }
     }
 
@@ -94,13 +104,13 @@ public final class ObjectStore<Object: KubernetesResource>: Sendable {
                 let old = state.objects[key]
                 guard isNews(object.metadata, over: old?.metadata, tombstone: nil) else { continue }
                 state.objects[key] = object
-                changes.append(StoreChange(key: key, old: old, new: object, isOwnWrite: false))
+                changes.append(StoreChange(key: key, old: old, new: object, isInitial: !state.isSynced))
             }
             for (key, old) in state.objects where !listed.contains(key) {
                 if isOlder(resourceVersion, than: old.metadata.resourceVersion) { continue }
                 state.objects[key] = nil
                 bury(key, at: resourceVersion, in: &state)
-                changes.append(StoreChange(key: key, old: old, new: nil, isOwnWrite: false))
+                changes.append(StoreChange(key: key, old: old, new: nil))
             }
             state.isSynced = true
             return changes

@@ -2,28 +2,11 @@ import Encoding
 import HTTP
 import Kubernetes
 
-/// What a watch needs from outside.
-struct WatchEnvironment: Sendable {
-    var client: KubernetesClient
-    var clock: RuntimeClock
-    /// Uniform in 0 ..< 1.
-    var random: @Sendable () -> Double
-    /// Objects that did not decode, and failures of the watch itself.
-    var report: @Sendable (WatchReport) -> Void
-}
-
-/// Something that went wrong with one kind's watch; the watch goes on.
-enum WatchReport: Sendable {
-    case undecodable(ResourceType, ObjectKey, message: String)
-    case failed(ResourceType, APIError)
-    case listed(ResourceType, count: Int)
-}
-
 /// Does what `WatchState` says for one kind, and keeps its store current.
 struct ObjectWatch<Object: KubernetesResource>: Sendable {
     let store: ObjectStore<Object>
     let selection: ObjectSelection
-    let environment: WatchEnvironment
+    let environment: RuntimeEnvironment
 
     private var type: ResourceType { Object.resourceType }
     private var client: KubernetesClient { environment.client }
@@ -62,7 +45,7 @@ struct ObjectWatch<Object: KubernetesResource>: Sendable {
             }
             return command
         } catch {
-            environment.report(.failed(type, error))
+            environment.report(.watchFailed(type, error))
             return state.listFailed(error, random: environment.random())
         }
     }
@@ -80,7 +63,7 @@ struct ObjectWatch<Object: KubernetesResource>: Sendable {
             }
             return state.watchEnded(after: environment.clock.uptime - start, random: environment.random())
         } catch {
-            if error.code != .expired { environment.report(.failed(type, error)) }
+            if error.code != .expired { environment.report(.watchFailed(type, error)) }
             return state.watchFailed(error, random: environment.random())
         }
     }

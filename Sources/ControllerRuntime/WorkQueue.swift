@@ -104,11 +104,10 @@ public struct WorkQueue<Key: Hashable & Sendable>: Sendable {
     /// Forgets a key's failures: it worked.
     public mutating func succeeded(_ key: Key) { failureCounts[key] = nil }
 
-    /// Forgets everything about a key that is gone, except that it is active.
-    public mutating func remove(_ key: Key) {
-        waiting[key] = nil
+    /// Forgets a key's delay and failures: its object is gone. What was added since it was taken stays: that may be
+    /// a new object of the same name.
+    public mutating func forget(_ key: Key) {
         delayed[key] = nil
-        dirty[key] = nil
         failureCounts[key] = nil
     }
 

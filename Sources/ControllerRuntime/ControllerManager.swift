@@ -1,0 +1,194 @@
+import HTTP
+import Kubernetes
+import Synchronization
+
+/// Runs everything: the watches at once, the controllers when their stores are filled and this replica leads; ends
+/// cleanly when told to, and at once when the lease is lost.
+public final class ControllerManager: Sendable {
+    /// Why `run` returned.
+    public enum Exit: Sendable, Hashable {
+        /// `stop` was called or the task was cancelled; calls in progress were finished and the lease given back.
+        case stopped
+        /// Another replica may lead: the process should end, and start again as a candidate.
+        case leadershipLost
+    }
+
+    private struct Loop: Sendable {
+        let run: @Sendable () async -> Void
+        let stop: @Sendable () -> Void
+    }
+
+    private struct State {
+        var loops: [Loop] = []
+        var isLeading = false
+        var isStopping = false
+        /// Why a kind has no list yet.
+        var watchErrors: [ResourceType: APIError] = [:]
+    }
+
+    private enum Ended: Sendable {
+        case stopAsked, leadershipLost, workFinished, watches
+    }
+
+    /// The stores that controllers may read.
+    public let cache: ObjectCache
+    /// Put around the transport of every API that the controllers change.
+    public let gate: MutationGate
+    private let environment: RuntimeEnvironment
+    private let leaderElection: LeaderElectionOptions?
+    private let shutdownGrace: Duration
+    private let state = Mutex(State())
+    private let stopSignal = WakeSignal()
+    private let syncSignal = WakeSignal()
+
+    /// - Parameters:
+    ///   - leaderElection: nil for a single replica that leads from the start.
+    ///   - shutdownGrace: how long rounds in progress may take after `stop`.
+    public init(
+        environment: RuntimeEnvironment, cache: ObjectCache = ObjectCache(),
+        leaderElection: LeaderElectionOptions?, shutdownGrace: Duration = .seconds(20)
+    ) {
+        self.environment = environment
+        self.cache = cache
+        self.leaderElection = leaderElection
+        self.shutdownGrace = shutdownGrace
+        self.gate = MutationGate(clock: environment.clock, isOpen: leaderElection == nil)
+    }
+
+    /// Adds a controller; before `run`.
+    @discardableResult
+    public func add<C: Controller>(
+        _ controller: C, options: ControllerOptions = ControllerOptions()
+    ) -> ControllerLoop<C> {
+        var environment = environment
+        environment.client = environment.client.through { GatedTransport($0, gate: gate) }
+        let loop = ControllerLoop(
+            controller, cache: cache, environment: environment, gate: gate, options: options,
+            instance: leaderElection?.identity ?? "trainyard-operator")
+        state.withLock { $0.loops.append(Loop(run: { await loop.run() }, stop: { loop.stop() })) }
+        return loop
+    }
+
+    /// Whether this replica leads.
+    public var isLeading: Bool { state.withLock(\.isLeading) && gate.isOpen }
+
+    /// What readiness misses, as sentences; empty when ready. A standby replica is ready.
+    public var missing: [String] {
+        let errors = state.withLock(\.watchErrors)
+        return cache.unsyncedTypes.map { type in
+            "no complete list of \(type.name) yet" + (errors[type].map { ": \($0.description)" } ?? "")
+        }.sorted()
+    }
+
+    /// Asks for a clean end.
+    public func stop() { stopSignal.raise() }
+
+    /// Runs until `stop`, cancellation, or the loss of the lease.
+    public func run() async -> Exit {
+        let elector = leaderElection.map { LeaderElector(environment: environment, options: $0, gate: gate) }
+        let exit = await withTaskGroup(of: Ended.self) { group in
+            group.addTask {
+                await self.runWatches()
+                return .watches
+            }
+            group.addTask {
+                await self.stopSignal.wait()
+                return .stopAsked
+            }
+            group.addTask { await self.leadAndWork(elector) }
+            while let ended = await group.next() {
+                switch ended {
+                case .watches: continue  // Only when cancelled: the others end too.
+                case .leadershipLost:
+                    group.cancelAll()
+                    return Exit.leadershipLost
+                case .stopAsked:
+                    guard beginStopping() else {
+                        group.cancelAll()
+                        return .stopped
+                    }
+                    group.addTask {
+                        try? await self.environment.clock.sleep(for: self.shutdownGrace)  // Cancelled: all done.
+                        return .workFinished
+                    }
+                case .workFinished:
+                    group.cancelAll()
+                    return .stopped
+                }
+            }
+            return .stopped
+        }
+        state.withLock { $0.isLeading = false }
+        if exit == .stopped { await elector?.release() }
+        return exit
+    }
+
+    /// Stops the loops; false when none of them works, because another replica leads.
+    private func beginStopping() -> Bool {
+        let (loops, isLeading) = state.withLock { state in
+            state.isStopping = true
+            return (state.loops, state.isLeading)
+        }
+        for loop in loops { loop.stop() }
+        syncSignal.raise()
+        return isLeading
+    }
+
+    private func runWatches() async {
+        let environment = watchEnvironment
+        await withDiscardingTaskGroup { group in
+            for entry in cache.all {
+                group.addTask { await entry.run(environment) }
+            }
+        }
+    }
+
+    /// As given, and the manager listens too.
+    private var watchEnvironment: RuntimeEnvironment {
+        var environment = environment
+        let report = environment.report
+        environment.report = { [weak self] in
+            self?.noteProgress($0)
+            report($0)
+        }
+        return environment
+    }
+
+    /// Waits for the lease, then for the stores, then works while the lease is kept.
+    private func leadAndWork(_ elector: LeaderElector?) async -> Ended {
+        if let elector { guard await elector.acquire() else { return .workFinished } }
+        state.withLock { $0.isLeading = true }
+        return await withTaskGroup(of: Ended.self) { group in
+            if let elector {
+                group.addTask { await elector.keep() ? .leadershipLost : .workFinished }
+            }
+            group.addTask {
+                await self.work()
+                return .workFinished
+            }
+            let first = await group.next() ?? .workFinished
+            group.cancelAll()
+            return first
+        }
+    }
+
+    private func work() async {
+        while !cache.isSynced {
+            guard !Task.isCancelled, !state.withLock(\.isStopping) else { return }
+            await syncSignal.wait()
+        }
+        await withDiscardingTaskGroup { group in
+            for loop in state.withLock(\.loops) { group.addTask { await loop.run() } }
+        }
+    }
+
+    private func noteProgress(_ report: RuntimeReport) {
+        switch report {
+        case .listed(let type, _):
+            state.withLock { $0.watchErrors[type] = nil }
+            syncSignal.raise()
+        case .watchFailed(let type, let error): state.withLock { $0.watchErrors[type] = error }
+        default: break
+        }
+    }
+}

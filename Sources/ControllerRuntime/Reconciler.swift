@@ -1,0 +1,203 @@
+import Encoding
+import HTTP
+import Kubernetes
+import Synchronization
+
+/// One round for one object: finalizer → observe → plan → perform → status → events → next.
+struct Reconciler<C: Controller>: Sendable {
+    /// What a round did.
+    struct Round: Sendable {
+        var uid: String?
+        var generation: Int64?
+        var stepCount = 0
+        var wroteStatus = false
+        var outcome = ReconcileOutcome.done
+    }
+
+    static var shortestIdleInterval: Duration { .seconds(1) }
+
+    let controller: C
+    let cache: ObjectCache
+    let store: ObjectStore<C.Object>
+    let environment: RuntimeEnvironment
+    let gate: MutationGate
+    let recorder: EventRecorder
+    private let statusWriter: StatusWriter<C.Object>
+
+    private var now: Timestamp { environment.clock.now }
+
+    init(
+        controller: C, cache: ObjectCache, store: ObjectStore<C.Object>, environment: RuntimeEnvironment,
+        gate: MutationGate, recorder: EventRecorder
+    ) {
+        self.controller = controller
+        self.cache = cache
+        self.store = store
+        self.environment = environment
+        self.gate = gate
+        self.recorder = recorder
+        self.statusWriter = StatusWriter(client: environment.client, store: store)
+    }
+
+    func reconcile(_ key: ObjectKey) async -> Round {
+        guard let object = store[key] else {
+            statusWriter.forget(key)
+            return Round()
+        }
+        var round = Round(uid: object.metadata.uid, generation: object.metadata.generation)
+        guard controller.isManaged(object) else { return round }
+        do throws(APIError) {
+            try gate.check("reconcile")
+            guard let marked = try await withFinalizer(object) else { return round }
+            round.outcome = try await decideAndAct(marked, &round)
+        } catch {
+            round.outcome = .failed(error, retry: RetryTable.timing(of: error))
+            if error.code == .conflict || error.code == .preconditionFailed { await refresh(object) }
+        }
+        return round
+    }
+
+    /// The object with our finalizer; nil when it is going and never had it.
+    private func withFinalizer(_ object: C.Object) async throws(APIError) -> C.Object? {
+        switch Finalizer.action(object.metadata) {
+        case .proceed: return object
+        case .ignore: return nil
+        case .add:
+            let finalizers = (object.metadata.finalizers ?? []) + [Finalizer.name]
+            let updated = try await environment.client.replaceFinalizers(of: object, with: finalizers)
+            store.put(updated, isOwnWrite: true)
+            return updated
+        }
+    }
+
+    private func decideAndAct(_ object: C.Object, _ round: inout Round) async throws(APIError) -> ReconcileOutcome {
+        let observation: C.Observation
+        do throws(APIError) {
+            observation = try await controller.observe(object)
+        } catch {
+            try await showFailure(error, planned: nil, object, &round)
+            throw error
+        }
+        let plan = C.plan(observation)
+        do throws(APIError) {
+            try await perform(plan.steps, for: object, &round)
+        } catch {
+            try await showFailure(error, planned: plan.status, object, &round)
+            throw error
+        }
+        return try await conclude(plan, object, &round)
+    }
+
+    private func perform(
+        _ steps: [Plan<C.Object.Status, C.CloudAction>.Step], for object: C.Object, _ round: inout Round
+    ) async throws(APIError) {
+        let children = ChildWriter(client: environment.client, cache: cache, ownerUID: object.metadata.uid)
+        for step in steps {
+            try gate.check("perform")
+            round.stepCount += 1
+            switch step {
+            case .apply(let manifest): try await children.apply(manifest)
+            case .delete(let reference): try await children.delete(reference)
+            case .cloud(let action): try await controller.perform(action)
+            }
+        }
+    }
+
+    /// Everything was done: status, events, then what is next.
+    private func conclude(
+        _ plan: Plan<C.Object.Status, C.CloudAction>, _ object: C.Object, _ round: inout Round
+    ) async throws(APIError) -> ReconcileOutcome {
+        var status = plan.status
+        status.observedGeneration = object.metadata.generation ?? status.observedGeneration
+        status.conditions = Conditions.merge(
+            status.conditions, over: object.status?.conditions ?? [], generation: object.metadata.generation, now: now)
+        let current = try await write(status, over: object, &round)
+        if round.wroteStatus || round.stepCount > 0 { await recorder.record(plan.events, about: object) }
+        switch plan.next {
+        case .whenChanged: return .settled
+        case .after(let delay):
+            // A plan that did nothing and wants to look again at once would spin.
+            let isIdle = !round.wroteStatus && round.stepCount == 0
+            return .again(after: isIdle ? max(delay, Self.shortestIdleInterval) : delay)
+        case .finalized:
+            guard current.metadata.isDeleting else { return .settled }
+            try await removeFinalizer(current)
+            return .done
+        }
+    }
+
+    /// Writes the error into the status, and tells the user when it is a new one.
+    ///
+    /// - Throws: `.conflict` only; another failure to write is less important than the error itself.
+    private func showFailure(
+        _ error: APIError, planned: C.Object.Status?, _ object: C.Object, _ round: inout Round
+    ) async throws(APIError) {
+        guard error.code != .cancelled, let last = object.status ?? Self.untouchedStatus else { return }
+        let status = ErrorOverlay.apply(
+            error, to: planned, last: last, generation: object.metadata.generation, now: now)
+        do throws(APIError) {
+            _ = try await write(status, over: object, &round)
+        } catch {
+            if error.code == .conflict { throw error }
+            return
+        }
+        let reason = status.conditions.first(ofType: "Ready")?.reason
+        guard round.wroteStatus, reason == ErrorOverlay.reason(error.code),
+            last.conditions.first(ofType: "Ready")?.reason != reason
+        else { return }
+        let event = Event(.warning, reason: reason ?? "", action: "Reconcile", message: error.description)
+        await recorder.record([event], about: object)
+    }
+
+    private func write(
+        _ status: C.Object.Status, over object: C.Object, _ round: inout Round
+    ) async throws(APIError) -> C.Object {
+        try gate.check("write status")
+        do throws(APIError) {
+            guard let updated = try await statusWriter.write(status, over: object) else { return object }
+            round.wroteStatus = true
+            return updated
+        } catch {
+            // Gone is fine; after anything else the reply may be lost and the write done: read what is true.
+            guard error.code != .notFound else {
+                store.remove(ObjectKey(object.metadata), uid: object.metadata.uid, resourceVersion: nil)
+                throw APIError(.cancelled, operation: error.operation, message: "the object is gone")
+            }
+            if error.code != .conflict { await refresh(object) }
+            throw error
+        }
+    }
+
+    private func removeFinalizer(_ object: C.Object) async throws(APIError) {
+        let rest = (object.metadata.finalizers ?? []).filter { $0 != Finalizer.name }
+        do throws(APIError) {
+            store.put(
+                try await environment.client.replaceFinalizers(of: object, with: rest), isOwnWrite: true)
+        } catch  where error.code == .notFound {
+            return
+        }
+    }
+
+    /// Reads the object live into the store; failing that, the watch brings it.
+    private func refresh(_ object: C.Object) async {
+        let metadata = object.metadata
+        do throws(APIError) {
+            if let live = try await environment.client.find(
+                C.Object.self, namespace: metadata.namespace, name: metadata.name)
+            {
+                store.put(live, isOwnWrite: true)
+            } else {
+                store.remove(ObjectKey(metadata), uid: metadata.uid, resourceVersion: nil)
+            }
+        } catch {
+            return
+        }
+    }
+
+    /// The status of an object that nobody wrote yet, where the type can be read from it.
+    private static var untouchedStatus: C.Object.Status? {
+        let untouched: JSONValue = ["observedGeneration": -1, "conditions": []]
+        // A type with more required members has no such status; then the error shows in the log only.
+        return try? untouched.decode(C.Object.Status.self)
+    }
+}
