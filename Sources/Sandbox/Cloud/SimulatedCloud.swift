@@ -1,0 +1,224 @@
+internal import Encoding
+public import HTTP
+internal import Synchronization
+internal import Telemetry
+
+/// A Google Cloud project that exists in memory only: GKE node pools (container v1) and Cloud Storage (storage v1).
+///
+/// Requests are routed by host (`container.googleapis.com`, `storage.googleapis.com`, `www.googleapis.com`) or, for
+/// clients that name the emulator itself, by path. Time is the configuration's clock: nothing moves by itself, every
+/// request and every `tick()` first moves what is due. Credentials are not checked.
+public final class SimulatedCloud: HTTPHandler, Sendable {
+    private struct State: Sendable {
+        var container = ContainerState()
+        var storage = StorageState()
+        var script: CloudScript
+        /// Requests so far, by method.
+        var callCounts: [String: Int] = [:]
+    }
+
+    public let configuration: CloudConfiguration
+    private let container: ContainerAPI
+    private let storage: StorageAPI
+    private let state: Mutex<State>
+
+    public init(_ configuration: CloudConfiguration) {
+        self.configuration = configuration
+        container = ContainerAPI(configuration: configuration)
+        storage = StorageAPI(configuration: configuration)
+        state = Mutex(State(script: configuration.script))
+    }
+
+    public func respond(to request: HTTPRequest) async -> HTTPReply {
+        let now = configuration.clock.now
+        return state.withLock { state in
+            advance(&state, to: now)
+            return switch service(of: request) {
+            case .container: containerReply(request, &state, now)
+            case .storage: storageReply(request, &state, now)
+            case nil:
+                CloudError(
+                    status: 404, reason: "NOT_FOUND", message: "The sandbox does not simulate this Google API."
+                ).rpcReply
+            }
+        }
+    }
+
+    /// Moves everything whose time has come.
+    public func tick() {
+        let now = configuration.clock.now
+        state.withLock { advance(&$0, to: now) }
+    }
+
+    private func advance(_ state: inout State, to now: Timestamp) {
+        state.container.advance(to: now, in: world(state))
+        let last = state.storage.lifecycleCheckedAt
+        if last.map({ now >= $0 + configuration.timings.lifecycle }) ?? true {
+            state.storage.applyLifecycle(now: now)
+            state.storage.lifecycleCheckedAt = now
+        }
+    }
+
+    private func world(_ state: State) -> ContainerState.World {
+        ContainerState.World(
+            project: configuration.project, cluster: configuration.clusterName, timings: configuration.timings,
+            script: state.script)
+    }
+
+    // MARK: Requests
+
+    private enum Service { case container, storage }
+
+    private func service(of request: HTTPRequest) -> Service? {
+        let host = request.url.authority.prefix { $0 != ":" }
+        let path = request.url.path
+        let isStoragePath = ["/storage/v1", "/upload/storage/v1", "/download/storage/v1"].contains(
+            where: path.hasPrefix)
+        if host == "storage.googleapis.com" || isStoragePath { return .storage }
+        if host == "container.googleapis.com" || path.hasPrefix("/v1/projects/") { return .container }
+        return nil
+    }
+
+    private func containerReply(_ request: HTTPRequest, _ state: inout State, _ now: Timestamp) -> HTTPReply {
+        do throws(CloudError) {
+            let call = try container.call(request)
+            let fault = nextFault(call.method, &state)
+            if let reply = fault?.replyInstead({ $0.rpcReply }) { return reply }
+            let value = try container.perform(call, body: request.body, state: &state.container, now: now)
+            return fault == .loseReply ? .lost : .json(value)
+        } catch {
+            return error.rpcReply
+        }
+    }
+
+    private func storageReply(_ request: HTTPRequest, _ state: inout State, _ now: Timestamp) -> HTTPReply {
+        do throws(CloudError) {
+            let call = try StorageCall(request)
+            let fault = nextFault(call.method, &state)
+            if let reply = fault?.replyInstead({ $0.storageReply }) { return reply }
+            var context = StorageAPI.Context(request: request, now: now, script: state.script)
+            if case .keepOnly(let bytes) = fault { context.chunkLimit = bytes }
+            let reply = try storage.perform(call, context, state: &state.storage)
+            return fault == .loseReply ? .lost : reply
+        } catch {
+            return error.storageReply
+        }
+    }
+
+    /// Counts the call; the first fault that matches it.
+    private func nextFault(_ method: String, _ state: inout State) -> CloudFault.Action? {
+        let count = (state.callCounts[method] ?? 0) + 1
+        state.callCounts[method] = count
+        return state.script.faults.first { $0.matches(method: method, call: count) }?.action
+    }
+}
+
+extension CloudFault.Action {
+    /// The reply when nothing is done; nil when the request is done after all.
+    fileprivate func replyInstead(_ render: (CloudError) -> HTTPReply) -> HTTPReply? {
+        switch self {
+        case .fail(let status, let reason, let message):
+            render(CloudError(status: status, reason: reason, message: message))
+        case .loseRequest: .lost
+        case .loseReply, .keepOnly: nil
+        }
+    }
+}
+
+// MARK: For the sandbox and for tests
+
+extension SimulatedCloud {
+    /// The node pools that exist, by name.
+    public func nodePools() -> [SimulatedNodePool] {
+        state.withLock { state in
+            state.container.pools.values.sorted { $0.name < $1.name }.map { pool in
+                SimulatedNodePool(
+                    name: pool.name, zones: pool.zones, config: pool.resource["config"] ?? [:],
+                    status: pool.status.rawValue, instances: pool.instances)
+            }
+        }
+    }
+
+    /// Full names of everything that would cost money by the hour; a pool counts until it is gone.
+    public func computeResources() -> [String] {
+        state.withLock { $0.container.pools.keys.sorted().map(container.resourceName) }
+    }
+
+    /// Gives a machine the notice of its preemption: it ends 30 seconds later, and its group asks for another.
+    ///
+    /// - Returns: false when no running machine has this name.
+    @discardableResult
+    public func preempt(instance: String) -> Bool {
+        let now = configuration.clock.now
+        return state.withLock { state in
+            advance(&state, to: now)
+            return state.container.preempt(instance: instance, now: now, in: world(state))
+        }
+    }
+
+    /// Changes what goes wrong from now on.
+    public func updateScript(_ change: (inout CloudScript) -> Void) {
+        state.withLock { change(&$0.script) }
+    }
+
+    /// Forgets the resumable uploads that are under way: their next request gets 410.
+    public func loseUploadSessions() {
+        state.withLock { state in
+            state.storage.lostSessions.formUnion(state.storage.sessions.keys)
+            state.storage.sessions = [:]
+        }
+    }
+
+    /// How many requests a method got, by its id (`container.nodePools.create`).
+    public func callCount(_ method: String) -> Int {
+        state.withLock { $0.callCounts[method] ?? 0 }
+    }
+
+    public func bucketExists(_ name: String) -> Bool {
+        state.withLock { $0.storage.buckets[name] != nil }
+    }
+
+    /// Stores an object as if somebody had uploaded it.
+    ///
+    /// - Throws: `.notFound` when there is no such bucket, `.storage` when the disk cannot hold it.
+    public func putObject(
+        bucket: String, name: String, bytes: [UInt8], contentType: String = "application/octet-stream"
+    ) throws(SandboxError) {
+        do throws(CloudError) {
+            let blob = try storage.store.blob(bytes)
+            let now = configuration.clock.now
+            try state.withLock { state throws(CloudError) in
+                guard let stored = state.storage.buckets[bucket] else {
+                    throw StorageAPI.notFound("There is no bucket \(bucket).")
+                }
+                let object = StoredObject(
+                    name: name, generation: state.storage.nextGeneration(now: now),
+                    attributes: ["contentType": .string(contentType)], storageClass: stored.storageClass, blob: blob,
+                    created: now, updated: now, classChanged: now)
+                state.storage.buckets[bucket]?.put(object, now: now)
+            }
+        } catch {
+            throw SandboxError(error.status == 404 ? .notFound : .storage, error.message)
+        }
+    }
+
+    /// The live bytes of an object; nil when there is none.
+    ///
+    /// - Throws: `.storage` when the disk cannot be read.
+    public func readObject(bucket: String, name: String) throws(SandboxError) -> [UInt8]? {
+        let blob = state.withLock { $0.storage.buckets[bucket]?.object(name)?.blob }
+        do throws(CloudError) {
+            return try blob.map { blob throws(CloudError) in try blob.read(0..<blob.size) }
+        } catch {
+            throw SandboxError(.storage, error.message)
+        }
+    }
+
+    /// The names of a bucket's live objects, sorted.
+    public func objectNames(bucket: String, prefix: String = "") -> [String] {
+        state.withLock { state in
+            (state.storage.buckets[bucket]?.objects ?? [:])
+                .filter { $0.key.hasPrefix(prefix) && $0.value.last?.isLive == true }.keys.sorted()
+        }
+    }
+}
