@@ -1,4 +1,4 @@
-public import HTTP
+import HTTP
 
 extension ClusterConnection {
     /// Where the kubelet puts a pod's service account.

@@ -1,5 +1,5 @@
-public import Encoding
-public import HTTP
+import Encoding
+import HTTP
 import YAML
 
 /// A kubeconfig file: which cluster, and as whom.
