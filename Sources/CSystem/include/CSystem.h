@@ -43,3 +43,15 @@ static inline int trainyard_cpu_has_kernel_features(void) {
     return 1;
 #endif
 }
+
+/// Tells the processor that this is a spinning wait.
+static inline void trainyard_cpu_relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/// How many processors the calling thread may run on; at least 1.
+int trainyard_affinity_count(void);
