@@ -1,1 +1,19 @@
-print("not there yet")
+import Glibc
+import TrainingContract
+
+// Before anything else: threads inherit the signal mask.
+let signals = StopSignals()
+
+var environment: [String: String] = [:]
+var entry = environ
+while let text = entry.pointee {
+    let pair = String(cString: text)
+    if let equals = pair.firstIndex(of: "=") {
+        environment[String(pair[..<equals])] = String(pair[equals...].dropFirst())
+    }
+    entry += 1
+}
+
+let code = await Trainer.main(
+    arguments: Array(CommandLine.arguments.dropFirst()), environment: environment, signals: signals)
+exit(code.rawValue)

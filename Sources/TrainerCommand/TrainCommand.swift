@@ -1,0 +1,90 @@
+import Encoding
+import Glibc
+import Telemetry
+import Training
+import TrainingContract
+
+/// `trainyard-trainer train`: reads the data, trains, writes model, metrics, checkpoints and progress.
+struct TrainCommand: Sendable {
+    let plan: RunPlan
+    let storage: TrainingStorage
+    let signals: StopSignals
+    let clock: any WallClock
+    let log: TrainerLog
+
+    /// - Throws: what ended the run; a stop on request is a result.
+    func run() async throws(TrainingError) -> TrainerExitCode {
+        let files = DatasetFiles(prefix: plan.inputURI, storage: storage)
+        let training = try await files.training(limit: plan.configuration.trainImages)
+        if signals.isStopRequested { return stoppedBeforeTraining() }
+        let test = try await files.test(limit: plan.configuration.testImages)
+        if signals.isStopRequested { return stoppedBeforeTraining() }
+        log.info(
+            "data read",
+            ["train.images": .integer(Int64(training.count)), "test.images": .integer(Int64(test.count))])
+        let (reports, continuation) = AsyncStream.makeStream(
+            of: ProgressReport.self, bufferingPolicy: .bufferingNewest(1))
+        let session = try TrainingSession(
+            plan.configuration, context(reportingTo: continuation), training: training, test: test)
+        async let uploads: Void = upload(reports)
+        let result = await Self.result(of: session)
+        continuation.finish()
+        await uploads
+        return exitCode(try result.get())
+    }
+
+    private static func result(of session: TrainingSession) async -> Result<TrainingOutcome, TrainingError> {
+        do throws(TrainingError) {
+            return .success(try await session.run())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Writes the newest report; older ones that waited meanwhile are dropped. A failure is no reason to stop training.
+    private func upload(_ reports: AsyncStream<ProgressReport>) async {
+        guard let uri = plan.progressURI else { return }
+        for await report in reports {
+            do {
+                let bytes = Array(try JSONValue(encoding: report).prettyPrinted().utf8)
+                try await storage.write(uri, bytes, "application/json")
+            } catch {
+                log.warning("progress not written", ["error.message": .string("\(error)")])
+            }
+        }
+    }
+
+    private func context(reportingTo reports: AsyncStream<ProgressReport>.Continuation) -> TrainingContext {
+        let clock = clock, signals = signals, log = log
+        return TrainingContext(
+            runID: plan.runID, attempt: plan.attempt, outputURI: plan.outputURI, checkpointURI: plan.checkpointURI,
+            resumeURI: plan.resumeURI, keepLastCheckpoints: plan.keepLastCheckpoints, storage: storage,
+            shouldStop: { signals.isStopRequested }, now: { clock.now }, seconds: monotonicSeconds,
+            report: { reports.yield($0) }, notice: { log.notice($0) })
+    }
+
+    private func stoppedBeforeTraining() -> TrainerExitCode {
+        log.info("stopped before training", [:])
+        return .stoppedAfterCheckpoint
+    }
+
+    private func exitCode(_ outcome: TrainingOutcome) -> TrainerExitCode {
+        switch outcome {
+        case .finished(let metrics):
+            log.info(
+                "training finished",
+                ["epoch": .integer(Int64(metrics.epoch)), "test_accuracy": .number(metrics.testAccuracy)])
+            return .success
+        case .stopped(let step, let epoch, let uri):
+            log.stopped(step: step, epoch: epoch, checkpointURI: uri)
+            return .stoppedAfterCheckpoint
+        }
+    }
+}
+
+/// Seconds of the monotonic clock.
+@Sendable private func monotonicSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
