@@ -40,9 +40,9 @@ public struct Relation<Object: CustomResource>: Sendable {
 
     /// Objects that refer to ours: `keys` gives which of ours the other one names.
     public static func referrers<Other: KubernetesResource>(
-        _ type: Other.Type, _ keys: @escaping @Sendable (Other) -> [ObjectKey]
+        _ type: Other.Type, labelSelector: String? = nil, _ keys: @escaping @Sendable (Other) -> [ObjectKey]
     ) -> Relation {
-        changes(of: type, labelSelector: nil) { other, _ in keys(other) }
+        changes(of: type, labelSelector: labelSelector) { other, _ in keys(other) }
     }
 
     private static func changes<Other: KubernetesResource>(

@@ -1,0 +1,63 @@
+/// A GPU as Google Cloud offers it.
+public struct Accelerator: Sendable, Hashable {
+    /// Google's name, the value of the node label `cloud.google.com/gke-accelerator`.
+    public let type: String
+    /// Memory of one GPU in GiB.
+    public let memoryGiB: Int
+    /// Smallest first.
+    public let machines: [Machine]
+
+    /// A machine type that carries a number of these GPUs.
+    public struct Machine: Sendable, Hashable {
+        /// Compute Engine's name, e.g. `g2-standard-8`.
+        public let type: String
+        public let acceleratorCount: Int
+        public let vCPUCount: Int
+        public let memoryGB: Int
+        /// Google sells these as spot only, or by reservation only.
+        public let provisioningModels: Set<ProvisioningModel>
+        public let isArm: Bool
+    }
+
+    /// How many GPUs its machines can carry, ascending.
+    public var counts: [Int] { Set(machines.map(\.acceleratorCount)).sorted() }
+
+    /// The machines that carry `count` of them and can be had under `model`, smallest first.
+    public func machines(count: Int, model: ProvisioningModel) -> [Machine] {
+        machines.filter { $0.acceleratorCount == count && $0.provisioningModels.contains(model) }
+    }
+
+    /// The GPU of that name; nil when the catalogue does not have it.
+    public static func named(_ type: String) -> Accelerator? { catalogue.first { $0.type == type } }
+}
+
+/// What a candidate would run on, or why it cannot.
+public enum MachineChoice: Sendable, Hashable {
+    case machine(Accelerator.Machine)
+    /// A sentence for the user, with the allowed values.
+    case impossible(String)
+
+    /// The machine for an accelerator: the one asked for, else the smallest that carries it.
+    public static func choose(
+        _ gpu: TrainingJob.AcceleratorSpec.GPU, machineType: String?, model: ProvisioningModel
+    ) -> MachineChoice {
+        guard let accelerator = Accelerator.named(gpu.type) else {
+            let known = Accelerator.catalogue.map(\.type).joined(separator: ", ")
+            return .impossible("GPU type \(gpu.type) is not known; known are \(known)")
+        }
+        guard accelerator.counts.contains(gpu.count) else {
+            let counts = accelerator.counts.map(String.init).joined(separator: ", ")
+            return .impossible("\(gpu.count) × \(gpu.type) fit no machine type; possible counts are \(counts)")
+        }
+        let offered = accelerator.machines(count: gpu.count, model: model)
+        guard let machineType else {
+            return offered.first.map { .machine($0) }
+                ?? .impossible("\(gpu.count) × \(gpu.type) cannot be had as \(model.rawValue)")
+        }
+        if let machine = offered.first(where: { $0.type == machineType }) { return .machine(machine) }
+        let types = offered.map(\.type).joined(separator: ", ")
+        let allowed = types.isEmpty ? "none is offered" : "possible are \(types)"
+        return .impossible(
+            "machineType \(machineType) does not carry \(gpu.count) × \(gpu.type) as \(model.rawValue); \(allowed)")
+    }
+}

@@ -1,0 +1,79 @@
+/// What machines cost by Google's price list, dated. An estimate: no discounts, no disks, no network.
+public struct PriceTable: Sendable, Hashable {
+    /// The day of the list, e.g. "2026-08-03".
+    public let date: String
+    private var machines: [String: Price]
+    /// Of one attached GPU; machine families with GPUs of their own have it in the machine's price.
+    private var attachments: [String: Price]
+
+    private struct Price: Sendable, Hashable {
+        var standard: Money?
+        var spot: Money?
+
+        subscript(model: ProvisioningModel) -> Money? {
+            switch model {
+            case .standard: standard
+            case .spot: spot
+            }
+        }
+    }
+
+    /// The table that is compiled in.
+    public static let builtIn = PriceTable(date: "2026-08-03", machines: machinePrices, attachments: attachedGPUPrices)
+
+    /// How `status.cost.basis` names it.
+    public var basis: String { "list price \(date)" }
+
+    /// What one machine with its GPUs costs an hour; nil when the list does not have it.
+    public func hourlyPrice(
+        of machine: Accelerator.Machine, accelerator: String, model: ProvisioningModel, region: String
+    ) -> Money? {
+        guard let base = machines["\(region) \(machine.type)"]?[model] else { return nil }
+        guard machine.type.hasPrefix("n1-") else { return base }
+        guard let gpu = attachments["\(region) \(accelerator)"]?[model] else { return nil }
+        return base + gpu * machine.acceleratorCount
+    }
+
+    /// Reads the compiled-in text: a line that begins at the margin names a region, the others its prices.
+    private init(date: String, machines: String, attachments: String) {
+        self.date = date
+        self.machines = PriceTable.parse(machines)
+        self.attachments = PriceTable.parse(attachments)
+    }
+
+    private static func parse(_ text: String) -> [String: Price] {
+        var prices: [String: Price] = [:]
+        var region = ""
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 1 {
+                region = String(words[0])
+            } else if words.count == 3 {
+                prices["\(region) \(words[0])"] = Price(standard: money(words[1]), spot: money(words[2]))
+            }
+        }
+        return prices
+    }
+
+    private static func money(_ text: Substring) -> Money? { Int64(text).map(Money.init(microdollars:)) }
+
+    /// One attached GPU an hour, as `machinePrices`. Source: skypilot-catalog v8 `gcp/vms.csv` (2026), Apache-2.0; the
+    /// on-demand prices of P100 and P4 are Google's published ones, their spot prices are not in the data.
+    private static let attachedGPUPrices = """
+        us-central1
+          nvidia-tesla-t4 350000 175000
+          nvidia-tesla-v100 2480000 1088500
+          nvidia-tesla-p100 1460000 -
+          nvidia-tesla-p4 600000 -
+        us-east4
+          nvidia-tesla-t4 370000 164400
+        europe-west4
+          nvidia-tesla-t4 367500 175000
+          nvidia-tesla-v100 2604000 1044300
+        """
+
+    /// `us-central1` of the zone `us-central1-a`.
+    public static func region(ofZone zone: String) -> String {
+        zone.lastIndex(of: "-").map { String(zone[..<$0]) } ?? zone
+    }
+}

@@ -1,0 +1,36 @@
+import Encoding
+public import GoogleCloud
+
+/// Names are derived, never remembered: a lost reply is harmless, because the next observation finds the thing by name.
+public enum Naming {
+    /// `<name>-<first 5 of the uid>-r<N>`: at most 40 + 1 + 5 + 2 + 4 characters for 9,999 runs.
+    public static func runID(job: String, uid: String, number: Int) -> String {
+        "\(job)-\(uid.prefix(5))-r\(number)"
+    }
+
+    /// The Job of one attempt; its pods are `<this>-<index>-<random>`.
+    public static func attemptJob(runID: String, attempt: Int) -> String { "\(runID)-a\(attempt)" }
+
+    /// The ControllerRevision that keeps a run-relevant spec.
+    public static func revision(job: String, specHash: String) -> String {
+        let hex = specHash.split(separator: ":").last ?? ""
+        return "\(job)-\(hex.prefix(10))"
+    }
+
+    /// The node pool of one place where a run looks for machines: GKE allows 40 characters. The hash (16 of SHA-256's hex
+    /// digits, so 2^32 pools for an even chance of a collision) holds what makes it unique; the rest is for people.
+    public static func nodePool(uid: String, run: Int, candidate: String, zone: String) -> String {
+        let identity = [uid, String(run), candidate, zone].joined(separator: "\n")
+        return "ty-\(Digest.sha256Hex(identity).prefix(16))-r\(run)-\(zoneSuffix(zone))"
+    }
+
+    /// Full resource name, without scheme.
+    public static func externalReference(nodePool: String, in cluster: ClusterName) -> String {
+        "//container.googleapis.com/\(cluster)/nodePools/\(nodePool)"
+    }
+
+    /// `us-central1-b` → `b`.
+    private static func zoneSuffix(_ zone: String) -> String {
+        zone.split(separator: "-").last.map { String($0.prefix(4)) } ?? "z"
+    }
+}

@@ -1,0 +1,42 @@
+public import GoogleCloud
+
+/// What an installation of the operator is told: where it runs and how patient it is.
+public struct OperatorConfiguration: Sendable, Hashable {
+    /// The GKE cluster that the operator runs in and creates node pools in.
+    public var cluster: ClusterName
+    /// The uid of the namespace `kube-system`: tells our cloud resources from another cluster's.
+    public var clusterUID: String
+    /// The zones of the cluster's nodes, for candidates that name none.
+    public var zones: [String]
+    /// The image of runs that name none.
+    public var trainerImage: String
+    /// Shortest time between two status writes that carry nothing but progress and cost.
+    public var progressInterval: Duration
+    /// How often the cloud is asked while something is under way there.
+    public var pollInterval: Duration
+    /// How long a create that was never seen may still be on its way.
+    public var createGrace: Duration
+    /// Pause before a candidate that was stocked out is tried again.
+    public var capacityRetryInterval: Duration
+    /// How long an image that cannot be pulled may cost money.
+    public var imagePullGrace: Duration
+    public var prices: PriceTable
+
+    public init(
+        cluster: ClusterName, clusterUID: String, zones: [String], trainerImage: String,
+        progressInterval: Duration = .seconds(30), pollInterval: Duration? = nil,
+        createGrace: Duration = .seconds(30), capacityRetryInterval: Duration = .seconds(60),
+        imagePullGrace: Duration = .seconds(120), prices: PriceTable = .builtIn
+    ) {
+        self.cluster = cluster
+        self.clusterUID = clusterUID
+        self.zones = zones
+        self.trainerImage = trainerImage
+        self.progressInterval = progressInterval
+        self.pollInterval = pollInterval ?? min(.seconds(10), max(.seconds(1), progressInterval / 3))
+        self.createGrace = createGrace
+        self.capacityRetryInterval = capacityRetryInterval
+        self.imagePullGrace = imagePullGrace
+        self.prices = prices
+    }
+}

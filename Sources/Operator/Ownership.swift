@@ -1,0 +1,51 @@
+public import GoogleCloud
+import Kubernetes
+
+/// How things of ours are recognised: only what carries these labels with the right values is ever changed or deleted.
+public enum Ownership {
+    /// Kubernetes label of children and nodes: the TrainingJob's name.
+    public static let jobLabel = "trainyard.dev/job"
+    /// Kubernetes label of children and nodes: the run's id.
+    public static let runLabel = "trainyard.dev/run"
+    /// Kubernetes label of nodes: the TrainingJob's namespace.
+    public static let namespaceLabel = "trainyard.dev/namespace"
+    /// Google label: `metadata.uid` of the object that owns the resource.
+    public static let ownerLabel = "trainyard-owner-uid"
+    /// Google label: the cluster's uid.
+    public static let clusterLabel = "trainyard-cluster-uid"
+    /// Google label: the run's id.
+    public static let googleRunLabel = "trainyard-run"
+    /// Removed when nothing of ours is left in the cloud.
+    public static let finalizer = "trainyard.dev/finalizer"
+    /// `<runID>`: ends that run as Cancelled.
+    public static let cancelAnnotation = "trainyard.dev/cancel"
+    /// `<object's name>`: data may be deleted with the object.
+    public static let confirmDeletionAnnotation = "trainyard.dev/confirm-deletion"
+
+    /// The labels of a cloud resource that belongs to an object.
+    public static func googleLabels(ownerUID: String, clusterUID: String) -> [String: String] {
+        [ownerLabel: ownerUID, clusterLabel: clusterUID]
+    }
+
+    /// Whether a resource with these labels belongs to that object of this cluster.
+    public static func isOurs(_ labels: [String: String]?, ownerUID: String, clusterUID: String) -> Bool {
+        !ownerUID.isEmpty && labels?[ownerLabel] == ownerUID && labels?[clusterLabel] == clusterUID
+    }
+
+    /// Whether a node pool belongs to that object of this cluster.
+    public static func isOurs(_ pool: NodePool, ownerUID: String, clusterUID: String) -> Bool {
+        isOurs(pool.config?.resourceLabels, ownerUID: ownerUID, clusterUID: clusterUID)
+    }
+}
+
+extension ObjectMeta {
+    /// The uid; empty only for an object that was never stored, which owns nothing.
+    var ownerUID: String { uid ?? "" }
+
+    /// A controller owner reference to this object, as children carry it.
+    func ownerReference(to type: ResourceType) -> OwnerReference {
+        OwnerReference(
+            apiVersion: type.apiVersion, kind: type.kind, name: name, uid: ownerUID, controller: true,
+            blockOwnerDeletion: true)
+    }
+}

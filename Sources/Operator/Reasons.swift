@@ -1,0 +1,92 @@
+/// Whose matter a reason is.
+public enum FailureClass: String, Sendable, Hashable, CaseIterable {
+    case userCode = "UserCode"
+    case infrastructure = "Infrastructure"
+    case capacity = "Capacity"
+    case quota = "Quota"
+    case permission = "Permission"
+    case configuration = "Configuration"
+    case budget = "Budget"
+    case controller = "Controller"
+}
+
+/// Why a condition of a TrainingJob is as it is: a closed set, the same words in conditions, events and attempts.
+public enum Reason: String, Sendable, Hashable, CaseIterable {
+    // Before machines are there.
+    case pending = "Pending"
+    case waitingForInputs = "WaitingForInputs"
+    case invalidSpec = "InvalidSpec"
+    case provisioning = "Provisioning"
+    case operationQueued = "OperationQueued"
+    case stockedOut = "StockedOut"
+    case quotaExceeded = "QuotaExceeded"
+    case permissionDenied = "PermissionDenied"
+    case capacityUnavailable = "CapacityUnavailable"
+    case timedOut = "TimedOut"
+    case nameConflict = "NameConflict"
+    case acquired = "Acquired"
+    // While it runs.
+    case training = "Training"
+    case recovering = "Recovering"
+    case verifying = "Verifying"
+    case preempted = "Preempted"
+    case nodeUnhealthy = "NodeUnhealthy"
+    case oomKilled = "OOMKilled"
+    case containerFailed = "ContainerFailed"
+    case imagePullFailed = "ImagePullFailed"
+    case storageUnavailable = "StorageUnavailable"
+    case newRunQueued = "NewRunQueued"
+    // How it ends.
+    case succeeded = "Succeeded"
+    case outputMissing = "OutputMissing"
+    case assertionFailed = "AssertionFailed"
+    case restartLimitExceeded = "RestartLimitExceeded"
+    case deadlineExceeded = "DeadlineExceeded"
+    case cancelled = "Cancelled"
+    case superseded = "Superseded"
+    case controllerError = "ControllerError"
+    // Hygiene.
+    case nothingCreated = "NothingCreated"
+    case computeHeld = "ComputeHeld"
+    case releasingCompute = "ReleasingCompute"
+    case released = "Released"
+    case suspending = "Suspending"
+    case suspended = "Suspended"
+    case deleting = "Deleting"
+
+    /// Whose matter it is; nil where nothing is wrong.
+    public var failureClass: FailureClass? {
+        switch self {
+        case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
+        case .preempted, .nodeUnhealthy, .storageUnavailable: .infrastructure
+        case .stockedOut, .capacityUnavailable, .timedOut: .capacity
+        case .quotaExceeded: .quota
+        case .permissionDenied: .permission
+        case .invalidSpec, .nameConflict, .imagePullFailed: .configuration
+        case .deadlineExceeded: .budget
+        case .controllerError: .controller
+        case .pending, .waitingForInputs, .provisioning, .operationQueued, .acquired, .training, .recovering,
+            .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .nothingCreated, .computeHeld,
+            .releasingCompute, .released, .suspending, .suspended, .deleting:
+            nil
+        }
+    }
+
+    /// What the user can do about it; nil where there is nothing.
+    public var hint: String? {
+        switch self {
+        case .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md."
+        case .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit."
+        case .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code."
+        case .assertionFailed: "Train longer, or lower outputs.assertions; then change rerunToken."
+        case .restartLimitExceeded: "Read lastFailure and the log; then change rerunToken, or raise maxRestarts."
+        case .quotaExceeded: "Ask for more quota in the Google Cloud console, or add a candidate elsewhere."
+        case .permissionDenied: "Grant the operator's service account the permission that the message names."
+        case .imagePullFailed: "Check spec.trainer.image and the nodes' right to read the registry."
+        case .nameConflict: "A node pool of this name exists that is not ours: delete or rename it."
+        case .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken."
+        case .stockedOut: "Add candidates: other zones, other machine types, on-demand."
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,164 @@
+import Encoding
+import GoogleCloud
+import HTTP
+
+/// What is known of one pool.
+struct PoolState {
+    let pool: NodePool?
+    /// An operation on this pool is under way.
+    let isBusy: Bool
+    /// An operation on anything of the cluster is under way: GKE takes one at a time.
+    let clusterIsBusy: Bool
+    /// A resize since the pool was created is under way or has succeeded.
+    let wasSized: Bool
+    /// The latest operation's failure.
+    let failure: APIError?
+    /// The operation under way.
+    let operationName: String?
+
+    init(_ name: String, _ observation: TrainingJobObservation) {
+        pool = observation.pool(name)
+        let cluster = observation.configuration.cluster
+        let own = observation.operations.filter { $0.targets(nodePool: name) }
+            .sorted { ($0.startTime ?? "") < ($1.startTime ?? "") }
+        isBusy = own.contains { !$0.isDone }
+        operationName = own.last { !$0.isDone }?.name
+        clusterIsBusy = observation.operations.contains { operation in
+            !operation.isDone && operation.targetLink?.contains("/clusters/\(cluster.cluster)") == true
+        }
+        // A pool of the same name may have lived before: only what came after the last create counts.
+        let start = own.lastIndex { $0.operationType == "CREATE_NODE_POOL" } ?? 0
+        let present = own.dropFirst(start)
+        wasSized = present.contains { $0.operationType == "SET_NODE_POOL_SIZE" && $0.failure == nil }
+        let last = present.last { $0.operationType != "DELETE_NODE_POOL" }
+        failure = last?.failure
+    }
+}
+
+/// Why an option gave no machines.
+struct CapacityFailure: Sendable, Hashable {
+    var reason: Reason
+    /// Google's word.
+    var code: String?
+    var message: String
+}
+
+extension TrainingJobCapacity {
+    enum NextOption: Equatable {
+        case option(CapacityOption)
+        case waitUntil(Timestamp)
+    }
+
+    /// The first option that did not fail in this search, else the one that failed longest ago, after a pause.
+    static func next(
+        of options: [CapacityOption], _ capacity: TrainingJob.CapacityStatus, since start: Timestamp?,
+        _ observation: TrainingJobObservation
+    ) -> NextOption {
+        func lastFailure(_ option: CapacityOption) -> Timestamp? {
+            capacity.attempts.filter { attempt in
+                attempt.candidate == option.candidate.name && attempt.zone == option.zone
+                    && attempt.result != Reason.acquired.rawValue
+            }.compactMap(\.lastTime).filter { start == nil || $0 >= start ?? $0 }.max()
+        }
+        let failures = options.map { (option: $0, time: lastFailure($0)) }
+        if let fresh = failures.first(where: { $0.time == nil }) { return .option(fresh.option) }
+        guard let oldest = failures.min(by: { ($0.time ?? .distantPast) < ($1.time ?? .distantPast) }),
+            let time = oldest.time
+        else { return .waitUntil(observation.moment + observation.configuration.capacityRetryInterval) }
+        let due = time + observation.configuration.capacityRetryInterval
+        return observation.now >= due ? .option(oldest.option) : .waitUntil(due)
+    }
+
+    /// When the present search began: at the last attempt's end, else with the run.
+    static func searchStart(_ observation: TrainingJobObservation) -> Timestamp? {
+        observation.status.attempts.last?.endTime ?? observation.status.run?.startTime
+    }
+
+    /// Evidence that this option gives no machines: refused, failed, vanished or waited for too long.
+    static func failure(
+        _ option: CapacityOption, _ state: PoolState, _ observation: TrainingJobObservation
+    ) -> CapacityFailure? {
+        let entry = observation.status.resources.first { $0.name == option.poolName }
+        guard let pool = state.pool else {
+            if let refusal = observation.refusals[option.poolName] { return classify(refusal) }
+            if let entry, entry.state != CloudResource.intent, !state.isBusy {
+                return CapacityFailure(reason: .capacityUnavailable, code: nil, message: "the node pool vanished")
+            }
+            return nil
+        }
+        guard observation.isOurs(pool), !state.isBusy else { return timeout(option, entry, observation) }
+        if let error = pool.failure ?? state.failure { return classify(error) }
+        return timeout(option, entry, observation)
+    }
+
+    private static func timeout(
+        _ option: CapacityOption, _ entry: CloudResource?, _ observation: TrainingJobObservation
+    ) -> CapacityFailure? {
+        guard let limit = option.candidate.maxWaitSeconds, let start = entry?.intentTime,
+            observation.now - start > .seconds(limit),
+            // Machines that are there were not waited for in vain.
+            observation.nodes(of: option.poolName).count(where: \.isReady) < (observation.runSpec?.nodeCount ?? 1)
+        else { return nil }
+        return CapacityFailure(reason: .timedOut, code: nil, message: "no machines within \(limit) s")
+    }
+
+    private static func classify(_ error: APIError) -> CapacityFailure {
+        let reason: Reason =
+            switch error.code {
+            case .stockedOut: .stockedOut
+            case .quotaExceeded: .quotaExceeded
+            case .forbidden, .unauthorized: .permissionDenied
+            case .invalid, .notFound, .alreadyExists, .conflict, .preconditionFailed, .expired, .rateLimited,
+                .unavailable, .timeout, .cancelled, .tooLarge, .malformedResponse, .insecure:
+                .capacityUnavailable
+            }
+        return CapacityFailure(reason: reason, code: error.reason, message: error.message)
+    }
+
+    /// Counts a try in the ledger, which keeps the 24 with the latest `lastTime`.
+    static func add(
+        _ result: Reason, _ option: CapacityOption, code: String?, message: String,
+        to status: inout TrainingJob.Status, at now: Timestamp
+    ) {
+        var capacity = status.capacity ?? TrainingJob.CapacityStatus()
+        let index = capacity.attempts.firstIndex { attempt in
+            attempt.candidate == option.candidate.name && attempt.zone == option.zone
+                && attempt.result == result.rawValue
+        }
+        var attempt =
+            index.map { capacity.attempts.remove(at: $0) }
+            ?? TrainingJob.CapacityStatus.Attempt(
+                candidate: option.candidate.name, zone: option.zone, result: result.rawValue, count: 0, firstTime: now)
+        attempt.count += 1
+        attempt.lastTime = now
+        attempt.code = code
+        attempt.message = message.isEmpty ? nil : String(message.prefix(128))
+        capacity.attempts = Array((capacity.attempts + [attempt]).suffix(24))
+        status.capacity = capacity
+    }
+
+    /// Why the last option gave nothing, for the headline while the next is prepared.
+    static func lastReason(_ observation: TrainingJobObservation) -> Reason {
+        let last = observation.status.capacity?.attempts.last
+        guard let reason = last.flatMap({ Reason(rawValue: $0.result) }), reason != .acquired else {
+            return .provisioning
+        }
+        return reason
+    }
+
+    /// How long the next attempt still waits after a failure that counts: 5 s, doubled each time, 5 minutes at most.
+    static func restartDelay(_ observation: TrainingJobObservation) -> Duration? {
+        guard let last = observation.status.attempts.last, let end = last.endTime,
+            let count = observation.status.restartsCountTowardsMax, count > 0,
+            last.cause.flatMap(Reason.init)?.losesMachines == false
+        else { return nil }
+        let pause = Duration.seconds(min(300, 5 << min(count - 1, 6)))
+        let left = end + pause - observation.now
+        return left > .zero ? left : nil
+    }
+}
+
+extension Timestamp {
+    /// Before everything that a status holds.
+    static let distantPast = Timestamp(seconds: .min / 2)
+}

@@ -1,0 +1,181 @@
+public import Encoding
+public import GoogleCloud
+public import HTTP
+public import Kubernetes
+public import TrainingContract
+
+/// All that the plan of a TrainingJob may look at.
+public struct TrainingJobObservation: Sendable, Equatable {
+    public var job: TrainingJob
+    public var configuration: OperatorConfiguration
+    public var now: Timestamp
+    /// By name: the ones of the current run and of the present spec, where they exist.
+    public var revisions: [String: RunSpec] = [:]
+    /// By name: every artifact that the spec refers to.
+    public var artifacts: [String: ArtifactObservation] = [:]
+    /// Ours, of all runs.
+    public var jobs: [Job] = []
+    /// Of our Jobs, of all runs.
+    public var pods: [Pod] = []
+    /// Names of our headless Services.
+    public var services: Set<String> = []
+    /// Nodes of our node pools.
+    public var nodes: [Node] = []
+    /// Node pools that carry our owner label or one of our derived names.
+    public var pools: [NodePool] = []
+    /// The cluster's recent operations.
+    public var operations: [ContainerOperation] = []
+    /// By pool name: creates that the cloud definitely refused. Kept in memory only: after a restart the same create is
+    /// refused again.
+    public var refusals: [String: APIError] = [:]
+    /// What the trainer wrote last, where there is such a file.
+    public var progress: ProgressReport?
+    public var outputs: OutputsObservation = .notLooked
+
+    public init(job: TrainingJob, configuration: OperatorConfiguration, now: Timestamp) {
+        self.job = job
+        self.configuration = configuration
+        self.now = now
+    }
+}
+
+/// A GCSArtifact that a TrainingJob refers to.
+public struct ArtifactObservation: Sendable, Hashable {
+    public var isReady: Bool
+    /// `gs://bucket/prefix/`.
+    public var uri: String?
+    /// The Ready condition's message.
+    public var message: String
+    public var version: String?
+    public var digest: String?
+    /// Whether at least one object lies below `uri`; looked at for inputs only.
+    public var hasObjects: Bool
+
+    public init(
+        isReady: Bool, uri: String?, message: String = "", version: String? = nil, digest: String? = nil,
+        hasObjects: Bool = true
+    ) {
+        self.isReady = isReady
+        self.uri = uri
+        self.message = message
+        self.version = version
+        self.digest = digest
+        self.hasObjects = hasObjects
+    }
+}
+
+/// What the bucket holds below the run's prefix, once the container has ended.
+public enum OutputsObservation: Sendable, Hashable {
+    /// Nothing to verify now.
+    case notLooked
+    /// The bucket could not be read: not the user's fault yet.
+    case unreadable(APIError)
+    /// - files: by path below the prefix.
+    /// - documents: the texts of the files that assertions name.
+    case found(files: [String: OutputFile], documents: [String: OutputDocument])
+}
+
+/// One object below the run's prefix.
+public struct OutputFile: Sendable, Hashable {
+    public var sizeBytes: Int64
+    public var crc32c: String
+    public var generation: Int64
+
+    public init(sizeBytes: Int64, crc32c: String, generation: Int64) {
+        self.sizeBytes = sizeBytes
+        self.crc32c = crc32c
+        self.generation = generation
+    }
+}
+
+/// A file that an assertion reads.
+public enum OutputDocument: Sendable, Hashable {
+    case json(JSONValue)
+    /// Why it is none: a sentence.
+    case unusable(String)
+}
+
+/// Side effects of a TrainingJob in the cloud.
+public enum TrainingJobAction: Sendable, Hashable {
+    /// Creates a pool whose intent is in the ledger; done when a pool of ours has the name.
+    case createNodePool(NodePool, owner: ObjectReference)
+    /// Sets a pool's size per zone.
+    case setNodePoolSize(name: String, nodeCount: Int, owner: ObjectReference)
+    /// Deletes a pool after it was read again and found ours; done when it is gone or going.
+    case deleteNodePool(name: String, owner: ObjectReference)
+}
+
+extension TrainingJobObservation {
+    var status: TrainingJob.Status { job.status ?? TrainingJob.Status() }
+    var spec: TrainingJob.Spec { job.spec }
+    var uid: String { job.metadata.ownerUID }
+    /// For facts in status: whole seconds.
+    var moment: Timestamp { now.wholeSeconds }
+
+    /// How actions name the object.
+    var owner: ObjectReference {
+        ObjectReference(
+            type: TrainingJob.resourceType, namespace: job.metadata.namespace, name: job.metadata.name,
+            uid: job.metadata.uid)
+    }
+
+    /// The run that has no result yet.
+    var activeRun: TrainingJob.Run? { status.run.flatMap { $0.result == nil ? $0 : nil } }
+
+    /// The spec that the current run executes; nil when its revision is not there.
+    var runSpec: RunSpec? { status.run?.revisionName.flatMap { revisions[$0] } }
+
+    /// The attempt whose pods run or should run.
+    var activeAttempt: TrainingJob.Attempt? { status.attempts.last.flatMap { $0.endTime == nil ? $0 : nil } }
+
+    /// The pool of that name.
+    func pool(_ name: String) -> NodePool? { pools.first { $0.name == name } }
+
+    /// Whether a pool carries our labels.
+    func isOurs(_ pool: NodePool) -> Bool {
+        Ownership.isOurs(pool, ownerUID: uid, clusterUID: configuration.clusterUID)
+    }
+
+    /// The Job of an attempt.
+    func attemptJob(_ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt) -> Job? {
+        let name = Naming.attemptJob(runID: run.id, attempt: attempt.number)
+        return jobs.first { $0.metadata.name == name }
+    }
+
+    /// The pods of a Job.
+    func pods(of job: Job) -> [Pod] {
+        pods.filter { pod in
+            pod.metadata.ownerReferences?.contains { $0.kind == "Job" && $0.name == job.metadata.name } == true
+        }.sorted { $0.metadata.name < $1.metadata.name }
+    }
+
+    /// The nodes of a pool.
+    func nodes(of pool: String) -> [Node] {
+        nodes.filter { $0.metadata.labels?["cloud.google.com/gke-nodepool"] == pool }
+    }
+}
+
+extension Job {
+    func isTrue(_ condition: String) -> Bool {
+        status?.conditions?.contains { $0.type == condition && $0.status == .true } == true
+    }
+
+    /// All pods succeeded.
+    var isComplete: Bool { isTrue("Complete") }
+    /// It failed, or is on its way there.
+    var isFailed: Bool { isTrue("Failed") || isTrue("FailureTarget") }
+    var isFinished: Bool { isComplete || isTrue("Failed") }
+}
+
+extension Pod {
+    /// Its containers have ended for good.
+    var isTerminal: Bool { status?.phase == "Succeeded" || status?.phase == "Failed" }
+
+    func isTrue(_ condition: String) -> Bool {
+        status?.conditions?.contains { $0.type == condition && $0.status == .true } == true
+    }
+}
+
+extension Node {
+    var isReady: Bool { status?.conditions?.contains { $0.type == "Ready" && $0.status == .true } == true }
+}

@@ -1,0 +1,166 @@
+import ControllerRuntime
+import Encoding
+import Kubernetes
+
+/// The conditions of a TrainingJob, one row of the truth table per situation.
+enum TrainingJobConditions {
+    private struct Draft {
+        var conditions: [Condition] = []
+        let generation: Int64
+        let now: Timestamp
+
+        mutating func set(_ type: String, _ status: Condition.Status, _ reason: Reason, _ message: String) {
+            conditions.append(
+                Condition(
+                    type: type, status: status, reason: reason.rawValue, message: message, lastTransitionTime: now,
+                    observedGeneration: generation))
+        }
+
+        /// Not ready, but on the way.
+        mutating func inProgress(_ reason: Reason, _ message: String) {
+            set("Ready", .false, reason, message)
+            set("Reconciling", .true, reason, message)
+        }
+
+        /// Not ready until somebody acts.
+        mutating func stalled(_ reason: Reason, _ message: String) {
+            set("Ready", .false, reason, message)
+            set("Stalled", .true, reason, message)
+        }
+    }
+
+    /// All conditions, sorted by type. `lastTransitionTime` is `now`: the runtime keeps the old one where nothing changed.
+    static func conditions(
+        for situation: Situation, status: TrainingJob.Status, generation: Int64, now: Timestamp
+    ) -> [Condition] {
+        var draft = Draft(generation: generation, now: now)
+        headline(situation, status, &draft)
+        outcome(status, &draft)
+        hygiene(situation, status, &draft)
+        return draft.conditions.sorted { $0.type < $1.type }
+    }
+
+    private static func headline(_ situation: Situation, _ status: TrainingJob.Status, _ draft: inout Draft) {
+        switch situation {
+        case .waiting(let reason, let message), .provisioning(let reason, let message):
+            draft.inProgress(queued(reason, status), message)
+            draft.set("CapacityAcquired", .false, reason, message)
+        case .training(let message):
+            draft.inProgress(queued(.training, status), message)
+            draft.set("CapacityAcquired", .true, .acquired, acquired(status))
+        case .recovering(let reason, let message):
+            draft.inProgress(queued(.recovering, status), message)
+            draft.set("CapacityAcquired", .false, reason, message)
+        case .verifying(let reason, let message):
+            draft.inProgress(queued(.verifying, status), message)
+            draft.set("CapacityAcquired", .true, .acquired, acquired(status))
+            draft.set("OutputsVerified", .false, reason, message)
+        case .releasing(let message):
+            draft.inProgress(cause(status, whenSucceeded: .releasingCompute), message)
+        case .releaseBlocked(let reason, let message), .actionRequired(let reason, let message):
+            draft.stalled(reason, message)
+        case .finished:
+            finished(status, &draft)
+        case .suspending(let message):
+            draft.inProgress(.suspending, message)
+        case .suspended:
+            draft.set("Ready", .true, .suspended, "suspended; nothing runs and nothing costs money")
+            draft.set("Suspended", .true, .suspended, "spec.suspend is true")
+        case .deleting(let message):
+            draft.inProgress(.deleting, message)
+        }
+    }
+
+    private static func finished(_ status: TrainingJob.Status, _ draft: inout Draft) {
+        let reason = cause(status, whenSucceeded: .succeeded)
+        if isSucceeded(status) {
+            draft.set("Ready", .true, reason, "outputs verified, compute released")
+        } else {
+            draft.stalled(reason, failureMessage(status))
+        }
+    }
+
+    /// `Complete` and `Failed`: the outcome of the run, whatever is still to be cleaned up.
+    private static func outcome(_ status: TrainingJob.Status, _ draft: inout Draft) {
+        guard let result = status.run?.result else { return }
+        if result == TrainingJob.RunResult.succeeded.rawValue {
+            draft.set("Complete", .true, .succeeded, "run \(status.run?.id ?? "") succeeded")
+            draft.set("OutputsVerified", .true, .succeeded, outputsMessage(status))
+            return
+        }
+        if result == TrainingJob.RunResult.superseded.rawValue { return }  // Neither: the next run is what counts.
+        let reason = cause(status, whenSucceeded: .succeeded)
+        draft.set("Failed", .true, reason, failureMessage(status))
+        if reason == .outputMissing || reason == .assertionFailed {
+            draft.set("OutputsVerified", .false, reason, failureMessage(status))
+        }
+    }
+
+    /// `ComputeReleased` is true exactly when the ledger holds no compute.
+    private static func hygiene(_ situation: Situation, _ status: TrainingJob.Status, _ draft: inout Draft) {
+        if !status.resources.isEmpty {
+            let names = status.resources.map(\.name).joined(separator: ", ")
+            let isReleasing = status.run?.result != nil || situation.isReleasing
+            draft.set("ComputeReleased", .false, isReleasing ? .releasingCompute : .computeHeld, "node pool \(names)")
+        } else if (status.capacity?.attemptCount ?? 0) == 0 {
+            draft.set("ComputeReleased", .true, .nothingCreated, "nothing was created for this run")
+        } else {
+            draft.set("ComputeReleased", .true, .released, "every node pool of this run is gone")
+        }
+    }
+
+    private static func queued(_ reason: Reason, _ status: TrainingJob.Status) -> Reason {
+        status.pendingRun == nil ? reason : .newRunQueued
+    }
+
+    private static func isSucceeded(_ status: TrainingJob.Status) -> Bool {
+        status.run?.result == TrainingJob.RunResult.succeeded.rawValue
+    }
+
+    private static func cause(_ status: TrainingJob.Status, whenSucceeded: Reason) -> Reason {
+        isSucceeded(status) ? whenSucceeded : status.run?.reason.flatMap(Reason.init) ?? .controllerError
+    }
+
+    private static func failureMessage(_ status: TrainingJob.Status) -> String {
+        status.lastFailure?.message ?? "the run ended as \(status.run?.reason ?? "Failed")"
+    }
+
+    private static func acquired(_ status: TrainingJob.Status) -> String {
+        "\(status.capacity?.current ?? "") in \(status.capacity?.zone ?? "")"
+    }
+
+    private static func outputsMessage(_ status: TrainingJob.Status) -> String {
+        guard let outputs = status.outputs, let count = outputs.count, count > 0 else {
+            return "no outputs are declared"
+        }
+        return "\(outputs.verifiedCount ?? 0) of \(count) files verified"
+    }
+}
+
+extension Situation {
+    fileprivate var isReleasing: Bool {
+        switch self {
+        case .suspending, .deleting, .releasing, .releaseBlocked: true
+        default: false
+        }
+    }
+
+    /// `status.state`, for display only.
+    func displayState(result: String?) -> String {
+        switch self {
+        case .waiting(.waitingForInputs, _): "WaitingForInputs"
+        case .waiting: "Pending"
+        case .provisioning: "Provisioning"
+        case .training: "Training"
+        case .recovering: "Recovering"
+        case .verifying: "Verifying"
+        case .releasing, .releaseBlocked: "Releasing"
+        case .finished: result == TrainingJob.RunResult.succeeded.rawValue ? "Complete" : "Failed"
+        case .suspending: "Suspending"
+        case .suspended: "Suspended"
+        case .actionRequired(.invalidSpec, _): "Invalid"
+        case .actionRequired: "Stalled"
+        case .deleting: "Deleting"
+        }
+    }
+}
