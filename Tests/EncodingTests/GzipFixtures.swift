@@ -1,0 +1,73 @@
+/// Made with zlib; `pattern` is 6,000 bytes of `GzipTests.pattern`.
+enum GzipFixtures {
+    static let empty = "H4sIAAAAAAAAAwMAAAAAAAAAAAA="
+    static let fixedCodes = "H4sIAAAAAAAAA8tIzcnJV8hAJwHjUT2NFwAAAA=="
+    static let stored = "H4sIAAAAAAAAAwEcAOP/c3RvcmVkIGJ5dGVzLCBub3QgY29tcHJlc3NlZNHuJ88cAAAA"
+    static let headerFields = "H4sIHgAAAAAAAwYAeHkCAGFiZmlsZS50eHQAYSBjb21tZW50ALT1S0xKBgDCQSQ1AwAAAA=="
+    static let twoMembers = "H4sIAAAAAAAAA0vLLCouUQAA/HrxHAYAAAAfiwgAAAAAAAADK05Nzs9LAQBpER+2BgAAAA=="
+    static let runs = """
+        H4sIAAAAAAAAA+3BMQEAAADCoKzrX8IaHkABAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+        AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAArwaH+uIboIYBAA==
+        """
+    static let pattern = """
+        H4sIAAAAAAAAAx1XiXq0KgxtO+10m7YqiqK47+K+gIro+7/V5b+ZJSQkfPM5ycnh6XwiTzziOhX+gcOnp2vw4Pj0lGdPqHo6UAUB\
+        155C69CNjrWpYz9t1lNs0ycfoSf/ou3T+vS0n5mdPD3hsnm6YNgH/GmwnhTpAE8Vf0Ya0Nxnv1qen4H1PD579fg8YO3ZGOizSTcX\
+        7s/zYh0mfubN8Pzco+dnp5uE+uymz89kej695zMr5mwfnoFaJM/OcxCE0/X8nEdxGoTDixG9FC9n+0J0v29Kz3556V/oy8tLllZW\
+        zQPCtmSMtX+O/IWZL0pC4hcti/GUbl61T4H7Mpxn+WKi4eXFS6upflGzkC95YpddB18CV73dGNduZ3ej600RXFcxv+k5ENpNv6Wh\
+        elvX/BpuN8O5+TcjKW+HT282MG83bbxNWIEhTJrbDbu3sLxp4c2psjrE0Y00enC73cZXG74KrL6eqda/+vXr60SmYHk9M+WVvk7h\
+        6+valiV69Qb19ZUD4V9tmi78Ve1e1ddRty8LmmH2Kl7b6ALJ6+v+Or0i9GrZYj125bVxqre3txbqb6SvvQWozRs2i7c+79+aDQFV\
+        21kj5lXGRNrbWy71fr0V9dv4L+1t9N7mFZaX2C31LXyLBs1l4XJOb8cQM/XtLT2HMPXu13Knd3du7/dFPwfjHqA77u+dfk/vGM3u\
+        /Q7v+K6mOezuofA38373SXWwu1GibQnIeLfvd929t76283tKk7t/h9X9Gu7y6+75I9tYYB5c8PYdv/M8jd8t490Mtnc/Lmipvb9X\
+        TpskUnOXL1YE3q8xQP3oGHLnnWJ3zZRYe08VtX9/f5/fs3dRduv7u2K8O1d86Ywm3bZ2Hx/7h68eHwjyzdiE/qG4ZeqaB/jQ8Efe\
+        f4SeNX3s58cHZkRZzw8OPoKPUyT9R/LxkWgfu/kxfHz4i90YH31kNB9qlnxYXfchPvBSzUFffLINr5/TZ6t/DqhqPk2Ckk9YfH7q\
+        pOst+xOdn59+mFlo/3Tiw/H6/tPWlXFUss/ajdSGnT1ttc+wpZH96YTuZ+GNK9wJ+QQ2oA34av30+BLm19dXknxZlEv95aN62WhX\
+        fX11ylf2FX6pA9W+xq/YirGpFlact1/kK9mtaecXtunolyj6Ohy+2V8C0S/nKAeoDNj6rpFia6ryvXwX33v2rRkKm7/TqzOMZf3O\
+        vmvxPa7FN/z+NrFIvsnxrZ1cUb9R9S3UafzOUx1/6+eBmpAVoz59T8n397dfqIFfzpbZmdh/TI9rezzEUOJciR6+SobS6zvabkub\
+        6ugqH4/i4aHHw7JN/jjsx2N7+I9H9Fgfj2SBD/F4PNADSl9y1OTR0Mp+JA8mygd7JODH2Ybzp/lZux9vaG1l7H+mHzvJQu9HivtT\
+        /xg//sFU9pNl/EfAkDfrz4+p/LiNWMFPSvOfMB/G/Cf+kQ/nxwAZUX9sikzt0uYf99fTf/HvLyjq9JdGv7/J7+9i/F6rBSBH2wF+\
+        vVRuq3qtBazrHcsNzl+3+4XZcNmV+I2ueqg0hTS/S/srEPs1Kvv3nzh5DvAuF39gOILGcP6yfIPDmlv0z+LB31+ben+Z3hYwKLKm\
+        /WNaIN3+XIaE87/oD53q/Lef6C8c/or+b6J8Vp3GaWbx9/fX5X+qVE0bnn+Or9iBgjqFKz09cBAfq4KVTrX1AO7QKA/FBwx33FVm\
+        MNmroii7rdhKZzgpMmcDHJ1S10o9KKfiYGXfBkXBkwxbe0PhGkNA2Q7WqdVEtLBsEVQTO1T3oBAkVz110DelctVYnB4ZhaarixqW\
+        KmDq6KSA7POJs1FP2ktVhV6qKlTq3q/NTVW5Omuqmumqqna1hjSoaS00NRP0i8N2TbO1Eff7ToZZl/ilGdouX4mONY13XNPWcqeF\
+        9s/QNMN25ZGa0LLmNI1QC3iBorO2WmdLT3TmygB0sBMAYJldPlhTALJ1AH0OlroEELoFcMLMSeZai8HmeRT454htCJp1oTqoBhjZ\
+        yFAAAB5gR2MAtdyAAWIFHRAbYJcbeenpk6j0g+n57PVu181622es1CPd07cN63ap/y+uDlJ92iIQ6VET6VDXO9VLlTYUJHB13awO\
+        3QriBum65+tUt2TK6uiObizxZVmoMIyxD9PUqMPZN8pVN+r5Mkw4yH52jcBoKY4Sf1hHuOfImGWTH8jjhnlmizEY+AzTeaz76zR8\
+        QzUqQwIaMQwjkPENnEsI91QWTQOV1WcQb3IG88GHDlQgKTMs3T2EwG4ghC3MDc1oYwj7k0LWVzFM4NpzdoEeykcZr7CAfQX1CHbb\
+        BQlWdTObTX3T9R1VzDEXapp7P5tHoRwcNFYdt7IoptpshtlMzegwL7OB0WWeNqzXltVmiMzKzE1qThwejilGJtem2ZuBaeaqmWvQ\
+        ygNLs6yWxp5jWX5Z5ZGg0BrV3BLc2iIr8q1os8QUVzs9rzm1UiYsO55DX9+BBcbBOpuoYKR1LMWyhty1LDugVgOs9jQQEi1CBKNF\
+        x/mEGGWVimw0aWgBenSVOUoH7Oinh3KEziAVQcKMcbezFPEKLbm1yj5FQUAwRgNCpYlQ1nZ1QxCKEDdzq89TYttOupDSzyeHLyG1\
+        C8NGwg4S27c9e7Q1bttS6TaNQAiAbbNmzVJhb75tx7KzO2GvV8Xs1LYre3Rtf6gDW1ftwxaJVy7qxhzHoQlonZgZFfOcQRZX7MDC\
+        cVynwKR0HFi1jolIqgEDxdi5aqd0whE7ipnkA6XO6JTxFSYOkL/QcTx5npNw3TENhzoCVcmS4yziGGutbyj4wNV+YoFjA2OKM8xy\
+        2Q3YjGK14K1f4tM6I+6IC1/Uk0nngg0a4g2jjGhYibCwzEkhBtMxZp7dDZyFFkZuL8RS25Hhqq6bGBXO0e66NHDtaFpMdcZu4bpu\
+        5iKmebSN3Mrtueu5jtu7Y1U5iuuO7iEjXNXUa9dVTGlPTun2ZKyhp2TePLJiTb3FWwOPTMUxMWyekycFgcZrW+Z5XBoi8OTEz7yu\
+        h7XnaaMxpv3qeYHnscTbPZk/el4pQ0UxdMhvvMYibpTNe1dbE/cJo/uFFzdNVD/SrnHqWu478R7pOoO+bxxOdpq0Unwj9Te/iUTS\
+        5JXvj9E4D3oM/IYpltecI6D91VyW75/h7MrKq0kwBK4T0KT2AqvGgUuCZd0PYQSy/8J6NQNlCgwn4ENhB2VmJUEQyHkRSxVEgX8G\
+        JAuCPeiBGYiqK6RPpFXQyPkTlAExaFmGtAt7NTRJH1JJVArtAKYN9izcwjA3Lw5DNQ6qrNSrZhmHRLHDNJT13KQkzBunsAIcmuGk\
+        hWEcJoSYYR3uwgD53qxNfa7HGkW9IZEsqLXw4HbUh0FxAjeNLusw5gIYSubCZk6XaEAzXyU0OZGIpAwRsJMwSrKoUHX3OCCTTu42\
+        gCxThMsej9Fc4tq3jeoy4NFkzplVWFRxHJtd7MemvdtIwyKONzOG4gKmo8S6EUuAC/U4Hjnd5VbP4qzTYtOq5nDeV8QP6Y1lEAtE\
+        VLtxkoQoyqXKozHEiRTm5gmtusTLk0TGuAmuE862dkn2LmlgcrmNmXRVlNSJ0iX9Ros0SZNuSRKr0uodlklC+nVkSXKIqExUZ4mX\
+        dfVomappjySQpcE5CD+1szlVtAanXOanfrm7127URZq6Ik1puldpGmsi1dRRSw+ZlaLtsnEUl+lxzo48p/bTNKS1pk0qXqcsq60M\
+        xgBnZMF5sgDjyviwZmEI+JVZDJXZaMcrqDM1Q22WJf6ZZeeWVWaTZVrfZJiGganxLGuWOsmWLPNBdjnFmVlObDEyL94BcxKO59Lk\
+        fr6l0FkkWvcSytO8y6UIZ4Gbb3nRNa/SHKs8P7K91PKl71gCphzOKs3pWudOrudun4d5fvkdaGIwesVQXEUBrKLICpXFxSKrELc5\
+        WsOpKPIChluqFTO1wHqyokiHs6i3AsvHxwqw59hYIlcEqdJ5hVXUc7rPilOoRTFJ+n1o5WzESUkPuAG2lrAsudc15X4cZZLWuyjL\
+        pizXkjZXKdaRSp50whICUHgl5byUy2CqYEBLhNN1KcvNLx2jLEvS6hEvs2qs5cV25nXpVFXFTnHYTdxJ9PLDKrjcpQIVGJeqUrPT\
+        reSkrQZQ5R0YfHsguedXGLjVVsHKNTdZ3WhYhmrym7iaKCwGGR5VaaUQkhGdCEUprxJEhFzWSghRF+I2KrFIR9yELGihs0XCLlfI\
+        WRHSHULG5AFtCHEIdEB7VLm/Q5dMHVGjkUv/P/HdOY1rfax3EtfUrGld56lkmrVe10gva9fX61lf62i1HUevLaW2yVF3bZPVOYj9\
+        uia1nXuWKSGsrgeZ5dRjsMG6dmdDaepa7FEJwgY0CUzqRnoKRqvMW4LBbspqaKQoCmzZ0ugpaErHrbumb/zGRUYzAz4ZF2voom/T\
+        ODSI1nDwGrWREaDhWxOIRkJg4y2mZI3tDtsBnjSzDL9qLcncWylZq7VyIac0kWihAa8xj1hL85aThretGqj5pmwaKTTWmkbaFvsy\
+        tUB2fJrItG3q2yVoG466qfsn8QwR7ZBQ/9UG0zu37fQ2j8OTHHmnd11ur/bp4q4bF61rUSfTPCw0RyMZX7r17Cakdr3BuqGjTad1\
+        tdGVUSzP9iUP681eGP0/fub1ytrCnoV9S/t1Em3uSyre+v1l097JeqPPe20zzvUy+gT2BZW92G+9FBSV0drPvK+lGXle1Pdz20xW\
+        PAwDGeBA6nyQ1wrTS4+BWRVsI7khIcka+mRVvSEbwDHwATbaVG/O4slNpY1Jsg2ID+lIkmM4u4H1Rr3kWWD2/jWc0wBDjzljuReU\
+        j2DMnMptKjyZYT4u8ziOPhx9qY7R8sbMGsdAwHEUYwTPsUzPYSSjr1fSHB3Hlg2ItVEdpykK6SxPU3IeTioM3GCKp1Qpo3Aq02lq\
+        9ZlsQT8ZekLXCR1es1yy9afSynO36pR22yzLYdUUShSZes+dzOuapMTTVPTTRPZ8mgScJtWcKjDphn5lxTz3HM/zNe+j07Jjdued\
+        bAde5poKJ50t+ReczrxjT06zNoxm/XK0WQr7Fyn1Opfywxntl11z53nf5sNi83zM/jnPtPP6ZFmWcGkDZg2xuuTN4p9Hs7QNXHxe\
+        LuZSydey+JKtJtWijupCT1UJU4pCfTmWfdG2Lj7ycJmWpV6U2V1o386Sxi//7Ch0ZzqWUS45Fk0lcFF62oQOF6VJenm+GfXFSSk9\
+        WN3TWBjWodUm9f3G4Jgmhu8YK6Ua1X1uU2oIqg7VkHuJGUvmItP8HLQ59pjG+rgJNSjxjiWMqR1mTn4xSqeZRStjuG0uls2MsU3i\
+        h+XJBa31QTkW5WKgkCbLaqYwJnniTAlLeibPSRkrTramxrVqkdKJVb6xtq6IDWK1inNtltVM/LQI93VdyOoG+zqteGbTSZxVXdfA\
+        2ifp2bJytVe2itW2EJbUsE/HEtLVC9e1cpHib25DFLJtCt2yzTuq5Ni2uNuCIiWgLutZtFin/lZcCR23+Wpl/NYZLG5ObSu5sZ2L\
+        0lKSxdvZ6tq6bUagivHcjkJGbvm2S1H3ot1jO0qd3dt3p92T/51mu+/zuO+FUTYAy7vy4ZJi33OxixOawZxqbouabT1Uubd3pzMq\
+        e+YjV/7vO5Mn2IHYmt3m1JMzJFFm1a8ZJ4vOK94G8lbXjfGZ1/7BdYpdHvHIKbnF1YSLSOdlwB2XG1fAt533Y7L7EReXc2xpxl3O\
+        iaxaeGBTQqU+o+Pw8/NgEiUmUvYgJFQUR4nS0CYFTWS7LUdAXXkrtZZWx3F0hGsAJ2c41q7hRx+qQDuO2ZafzQkOsh6Ffhy1sSrH\
+        UPAjFvnOdSM9yq5lQrB0F7G8KdSnSqKql7eGWoj1IkLMwpeMAAohpFEKyT191Vcs4emXgHw/mHCFmKhIl/8AsW4l9nAXAAA=
+        """
+}
