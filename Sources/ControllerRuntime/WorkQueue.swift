@@ -1,6 +1,6 @@
 /// What is to be done, as a value: each key once, never twice at a time, now or later, changes before re-checks.
 ///
-/// Time is the caller's uptime. Taking a key makes it active until `finished`; what is added meanwhile comes after that.
+/// Time is the caller's uptime. Taking a key makes it active until `finished`; what is added meanwhile comes after.
 public struct WorkQueue<Key: Hashable & Sendable>: Sendable {
     /// Which of two waiting keys goes first.
     public enum Priority: Int, Sendable, Comparable {

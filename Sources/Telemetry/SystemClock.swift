@@ -11,8 +11,8 @@ public struct SystemClock: WallClock {
         return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: Int32(time.tv_nsec))
     }
 
-    /// Sleeps by the monotonic clock for the time that is left now, and looks again: a clock that is set back or forward
-    /// meanwhile is noticed within a minute.
+    /// Sleeps by the monotonic clock for the time that is left now, and looks again: a clock that is set back or
+    /// forward meanwhile is noticed within a minute.
     public func sleep(until moment: Timestamp) async throws(CancellationError) {
         while true {
             let left = moment - now

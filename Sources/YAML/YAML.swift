@@ -9,8 +9,8 @@ public enum YAML {
 
     /// The documents of a text in order; an empty document (a comment between two `---`) is left out.
     ///
-    /// - Throws: `.syntax`, `.duplicateKey`, `.tooDeep`, `.tooLarge`; `.unsupported` for tags such as `!!binary`, keys that
-    ///   are no scalars, and numbers that JSON does not have.
+    /// - Throws: `.syntax`, `.duplicateKey`, `.tooDeep`, `.tooLarge`; `.unsupported` for tags such as `!!binary`, keys
+    ///   that are no scalars, and numbers that JSON does not have.
     public static func documents(_ text: String) throws(YAMLError) -> [YAMLNode] {
         guard text.utf8.count <= maximumBytes else {
             throw YAMLError(code: .tooLarge, message: "more than \(maximumBytes) bytes", line: 1, column: 1)

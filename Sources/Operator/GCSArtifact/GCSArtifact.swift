@@ -1,8 +1,8 @@
 public import Encoding
 public import Kubernetes
 
-/// A place in Cloud Storage and the versions in it. Mirrors `crds/gcsartifacts.yaml`: a property is non-optional exactly
-/// when its field is required or has a default.
+/// A place in Cloud Storage and the versions in it. Mirrors `crds/gcsartifacts.yaml`: a property is non-optional
+/// exactly when its field is required or has a default.
 public struct GCSArtifact: CustomResource, Codable {
     public static let resourceType = ResourceType(
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")

@@ -46,8 +46,8 @@ enum HelpText {
         """
 
     private static let sandboxRun = """
-        Applies YAML files to a fresh sandbox, follows the one TrainingJob in them until it is complete and its node pool
-        is released, and fetches its outputs.
+        Applies YAML files to a fresh sandbox, follows the one TrainingJob in them until it is complete and its node
+        pool is released, and fetches its outputs.
 
         usage: trainyard sandbox run FILE… [options]
 
