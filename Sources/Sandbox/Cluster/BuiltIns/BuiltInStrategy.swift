@@ -1,0 +1,110 @@
+import Encoding
+
+/// What the API server itself does to built-in kinds when they are written.
+enum BuiltInStrategy {
+    /// Fields that a create sets.
+    static func prepareForCreate(_ object: inout JSONValue, _ definition: ResourceDefinition, now: Timestamp) {
+        switch (definition.storage.group, definition.storage.plural) {
+        case ("", "pods"):
+            object["status"] = ["phase": "Pending", "qosClass": .string(PodRules.qualityOfService(object))]
+            PodRules.setDefaults(&object)
+        case ("", "namespaces"):
+            var labels = object.metadata("labels") ?? [:]
+            labels["kubernetes.io/metadata.name"] = .string(object.objectName)
+            object.setMetadata("labels", labels)
+            object["spec"] = ["finalizers": ["kubernetes"]]
+            object["status"] = ["phase": "Active"]
+        case ("", "services"):
+            object["status"] = ["loadBalancer": [:]]
+            ServiceRules.setDefaults(&object)
+        case ("", "secrets"): moveStringData(&object)
+        case ("batch", "jobs"): JobRules.prepareForCreate(&object)
+        case (CustomResources.collection.group, CustomResources.collection.plural):
+            object = CustomResources.completed(object, now: now)
+        default: return
+        }
+    }
+
+    static func prepareForUpdate(
+        _ object: inout JSONValue, _ old: JSONValue, _ definition: ResourceDefinition, subresource: String?
+    ) {
+        switch (definition.storage.group, definition.storage.plural) {
+        case ("", "pods"): PodRules.setDefaults(&object)
+        case ("", "services"): ServiceRules.keepAddress(&object, old)
+        case ("", "secrets"): moveStringData(&object)
+        case ("batch", "jobs"): JobRules.prepareForUpdate(&object, old)
+        default: return
+        }
+    }
+
+    static func errors(_ object: JSONValue, _ old: JSONValue?, _ definition: ResourceDefinition) -> [FieldError] {
+        switch (definition.storage.group, definition.storage.plural) {
+        case ("", "pods"): PodRules.errors(object, old)
+        case ("", "services"): ServiceRules.errors(object)
+        case ("batch", "jobs"): JobRules.errors(object, old)
+        case ("apps", "controllerrevisions"): revisionErrors(object, old)
+        case ("", "configmaps"), ("", "secrets"): immutableErrors(object, old)
+        default: []
+        }
+    }
+
+    /// Kinds whose deletion waits for their content.
+    static func isEmptiedFirst(_ definition: ResourceDefinition) -> Bool {
+        definition.storage == CollectionID(group: "", plural: "namespaces")
+    }
+
+    /// batch/v1 Jobs orphan their pods unless a policy says otherwise: a default kept for old clients.
+    static func defaultPropagation(_ definition: ResourceDefinition) -> DeleteOptions.Propagation {
+        definition.storage == CollectionID(group: "batch", plural: "jobs") ? .orphan : .background
+    }
+
+    /// The seconds that a deleted pod may still run; 0 for everything else.
+    static func gracePeriodSeconds(_ object: JSONValue, _ definition: ResourceDefinition, asked: Int64?) -> Int64 {
+        guard definition.storage == CollectionID(group: "", plural: "pods") else { return 0 }
+        let isBound = !(object.value(at: ["spec", "nodeName"])?.stringValue ?? "").isEmpty
+        let phase = object.value(at: ["status", "phase"])?.stringValue ?? ""
+        guard isBound, phase != "Succeeded", phase != "Failed" else { return 0 }
+        return asked ?? object.value(at: ["spec", "terminationGracePeriodSeconds"])?.integerValue ?? 30
+    }
+
+    private static func moveStringData(_ object: inout JSONValue) {
+        guard let texts = object["stringData"]?.objectValue else { return }
+        var data = object["data"] ?? [:]
+        for (key, value) in texts { data[key] = .string(Base64.encoded(Array((value.stringValue ?? "").utf8))) }
+        object["data"] = data
+        object["stringData"] = nil
+    }
+
+    private static func revisionErrors(_ object: JSONValue, _ old: JSONValue?) -> [FieldError] {
+        guard let old, object["data"] != old["data"] else { return [] }
+        return [FieldError(.invalid, "data", value: "object", "field is immutable")]
+    }
+
+    private static func immutableErrors(_ object: JSONValue, _ old: JSONValue?) -> [FieldError] {
+        guard let old, old["immutable"] == true else { return [] }
+        return ["data", "binaryData", "stringData", "immutable"].filter { object[$0] != old[$0] }.map {
+            FieldError(.forbidden, $0, "field is immutable when `immutable` is set")
+        }
+    }
+}
+
+/// Standard base64 with padding.
+enum Base64 {
+    static func encoded(_ bytes: [UInt8]) -> String {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        var output: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            let rest = bytes.count - index
+            let first = bytes[index]
+            let second = rest > 1 ? bytes[index + 1] : 0
+            let third = rest > 2 ? bytes[index + 2] : 0
+            output.append(alphabet[Int(first >> 2)])
+            output.append(alphabet[Int((first & 3) << 4 | second >> 4)])
+            output.append(rest > 1 ? alphabet[Int((second & 15) << 2 | third >> 6)] : UInt8(ascii: "="))
+            output.append(rest > 2 ? alphabet[Int(third & 63)] : UInt8(ascii: "="))
+            index += 3
+        }
+        return String(decoding: output, as: UTF8.self)
+    }
+}

@@ -1,0 +1,116 @@
+import Encoding
+
+/// A structural schema (`openAPIV3Schema` of a CustomResourceDefinition), parsed once.
+final class Schema: Sendable {
+    /// `x-kubernetes-list-type`.
+    enum ListType: Sendable, Hashable {
+        case atomic, set
+        case map(keys: [String])
+    }
+
+    /// Limits of numbers, lengths and counts.
+    struct Limits: Sendable {
+        var minimum: Double?
+        var maximum: Double?
+        var isMinimumExclusive = false
+        var isMaximumExclusive = false
+        var multipleOf: Double?
+        var minLength: Int?
+        var maxLength: Int?
+        var minItems: Int?
+        var maxItems: Int?
+        var minProperties: Int?
+        var maxProperties: Int?
+    }
+
+    /// nil: any (`x-kubernetes-int-or-string`, `x-kubernetes-preserve-unknown-fields`, or a logical sub-schema).
+    let type: String?
+    let description: String
+    /// The text that it was read from.
+    let source: JSONValue
+    let properties: [String: Schema]
+    /// The schema of a map's values.
+    let additionalProperties: Schema?
+    let items: Schema?
+    let required: [String]
+    let enumeration: [JSONValue]?
+    let format: String
+    let pattern: Pattern?
+    let limits: Limits
+    let defaultValue: JSONValue?
+    let isNullable: Bool
+    let isIntOrString: Bool
+    let preservesUnknownFields: Bool
+    let isEmbeddedResource: Bool
+    let listType: ListType
+    let isAtomicMap: Bool
+    let allOf: [Schema]
+    let anyOf: [Schema]
+    let oneOf: [Schema]
+    let not: Schema?
+    let rules: [ValidationRule]
+    /// Whether this node or one below has rules.
+    let hasRules: Bool
+    /// Whether one of them compares with the old object.
+    let hasTransitionRules: Bool
+    /// Whether a default is here or below.
+    let hasDefaults: Bool
+
+    /// Reads a schema.
+    ///
+    /// - Throws: `.invalidCRD` naming the path of what is wrong or not supported.
+    init(_ json: JSONValue, path: String, isRoot: Bool = false) throws(SandboxError) {
+        let reader = SchemaReader(json: json, path: path)
+        try reader.refuseUnknownKeywords()
+        type = try reader.type()
+        source = json
+        description = json["description"]?.stringValue ?? ""
+        properties = try reader.schemas("properties")
+        additionalProperties = try reader.additionalProperties()
+        items = try reader.schema("items")
+        required = json["required"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        enumeration = json["enum"]?.arrayValue
+        format = json["format"]?.stringValue ?? ""
+        pattern = try reader.pattern()
+        limits = reader.limits()
+        defaultValue = json["default"]
+        isNullable = json["nullable"]?.boolValue ?? false
+        isIntOrString = json["x-kubernetes-int-or-string"]?.boolValue ?? false
+        preservesUnknownFields =
+            json["x-kubernetes-preserve-unknown-fields"]?.boolValue == true
+            || json["additionalProperties"]?.boolValue == true
+        isEmbeddedResource = json["x-kubernetes-embedded-resource"]?.boolValue ?? false
+        listType = try reader.listType()
+        isAtomicMap = json["x-kubernetes-map-type"]?.stringValue == "atomic"
+        allOf = try reader.logicalSchemas("allOf")
+        anyOf = try reader.logicalSchemas("anyOf")
+        oneOf = try reader.logicalSchemas("oneOf")
+        not = try reader.logicalSchema("not")
+        let children = Array(properties.values) + [additionalProperties, items].compactMap { $0 }
+        rules = try reader.rules()
+        hasRules = !rules.isEmpty || children.contains(where: \.hasRules)
+        hasTransitionRules = rules.contains(where: \.usesOldSelf) || children.contains(where: \.hasTransitionRules)
+        hasDefaults = defaultValue != nil || children.contains(where: \.hasDefaults)
+        try reader.checkStructure(self, isRoot: isRoot)
+        try compileRules(path: path, isRoot: isRoot)
+    }
+
+    /// The schema of a member of an object.
+    func member(_ key: String) -> Schema? { properties[key] ?? additionalProperties }
+
+    /// Whether a null of this field means that it is absent: it is neither nullable nor has a default to take.
+    var dropsNulls: Bool { !isNullable && defaultValue == nil && type != nil }
+
+    private func compileRules(path: String, isRoot: Bool) throws(SandboxError) {
+        for (index, rule) in rules.enumerated() {
+            do throws(CELError) {
+                try CELChecker.check(rule, on: self, isRoot: isRoot)
+            } catch {
+                throw SandboxError(
+                    .invalidCRD,
+                    "\(path).x-kubernetes-validations[\(index)].rule: Invalid value: \"\(rule.text)\": compilation "
+                        + "failed: \(error.message)")
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+import Encoding
+
+/// Checks values against a schema, with the messages of kube-openapi.
+///
+/// What an update leaves as it was is not checked again (ratcheting): an object that an earlier schema accepted can
+/// still be changed elsewhere.
+enum SchemaValidation {
+    static func errors(_ value: JSONValue, _ old: JSONValue?, _ schema: Schema, path: String) -> [FieldError] {
+        if let old, old == value { return [] }
+        if value.isNull, schema.isNullable { return [] }
+        if let error = typeError(value, schema, path: path) { return [error] }
+        var errors = enumerationErrors(value, schema, path: path)
+        switch value {
+        case .object(let members): errors += objectErrors(members, old, schema, path: path)
+        case .array(let elements): errors += arrayErrors(elements, old, schema, path: path)
+        case .string(let text): errors += StringValidation.errors(text, schema, path: path)
+        case .integer, .number: errors += NumberValidation.errors(value, schema, path: path)
+        case .bool, .null: break
+        }
+        return errors + logicalErrors(value, schema, path: path)
+    }
+
+    private static func typeError(_ value: JSONValue, _ schema: Schema, path: String) -> FieldError? {
+        let isRight: Bool
+        let wanted: String
+        if schema.isIntOrString {
+            wanted = "integer,string"
+            isRight = value.stringValue != nil || value.integerValue != nil
+        } else if let type = schema.type {
+            wanted = type
+            isRight = has(value, type: type)
+        } else {
+            return nil
+        }
+        guard !isRight else { return nil }
+        let found = JSONValue.string(value.typeName)
+        let place = path.isEmpty ? "" : "\(path) "
+        return FieldError(
+            .typeInvalid, path, value: found, "\(place)in body must be of type \(wanted): \(found.serializedText())")
+    }
+
+    private static func has(_ value: JSONValue, type: String) -> Bool {
+        switch type {
+        case "object": value.objectValue != nil
+        case "array": value.arrayValue != nil
+        case "string": value.stringValue != nil
+        case "boolean": value.boolValue != nil
+        case "integer": value.integerValue != nil
+        case "number": value.doubleValue != nil
+        default: true
+        }
+    }
+
+    private static func enumerationErrors(_ value: JSONValue, _ schema: Schema, path: String) -> [FieldError] {
+        guard let allowed = schema.enumeration, !allowed.contains(value) else { return [] }
+        let list = allowed.map { $0.serializedText() }.joined(separator: ", ")
+        return [FieldError(.notSupported, path, value: value, "supported values: \(list)")]
+    }
+
+    private static func objectErrors(
+        _ members: [String: JSONValue], _ old: JSONValue?, _ schema: Schema, path: String
+    ) -> [FieldError] {
+        var errors: [FieldError] = []
+        for key in schema.required where members[key] == nil {
+            errors.append(FieldError(.required, join(path, key)))
+        }
+        let count = members.count
+        if let minimum = schema.limits.minProperties, count < minimum {
+            errors.append(invalid(path, .integer(Int64(count)), "should have at least \(minimum) properties"))
+        }
+        if let maximum = schema.limits.maxProperties, count > maximum {
+            errors.append(tooMany(path, count, maximum))
+        }
+        for (key, member) in members.sorted(by: { $0.key < $1.key }) {
+            guard let memberSchema = schema.member(key) else { continue }
+            errors += Self.errors(member, old?[key], memberSchema, path: join(path, key))
+        }
+        return errors
+    }
+
+    private static func arrayErrors(
+        _ elements: [JSONValue], _ old: JSONValue?, _ schema: Schema, path: String
+    ) -> [FieldError] {
+        var errors: [FieldError] = []
+        let count = elements.count
+        if let minimum = schema.limits.minItems, count < minimum {
+            errors.append(invalid(path, .integer(Int64(count)), "should have at least \(minimum) items"))
+        }
+        if let maximum = schema.limits.maxItems, count > maximum {
+            errors.append(tooMany(path, count, maximum))
+        }
+        let correlation = ListCorrelation(old: old, listType: schema.listType)
+        if let items = schema.items {
+            for (index, element) in elements.enumerated() {
+                errors += Self.errors(element, correlation.old(of: element), items, path: "\(path)[\(index)]")
+            }
+        }
+        return errors + duplicateErrors(elements, schema, path: path)
+    }
+
+    private static func duplicateErrors(_ elements: [JSONValue], _ schema: Schema, path: String) -> [FieldError] {
+        var seen: Set<JSONValue> = []
+        var errors: [FieldError] = []
+        for (index, element) in elements.enumerated() {
+            let identity: JSONValue
+            switch schema.listType {
+            case .atomic: return []
+            case .set: identity = element
+            case .map(let keys): identity = ListCorrelation.identity(of: element, keys: keys)
+            }
+            if !seen.insert(identity).inserted {
+                errors.append(FieldError(.duplicate, "\(path)[\(index)]", value: identity))
+            }
+        }
+        return errors
+    }
+
+    private static func logicalErrors(_ value: JSONValue, _ schema: Schema, path: String) -> [FieldError] {
+        var errors = schema.allOf.flatMap { self.errors(value, nil, $0, path: path) }
+        func accepts(_ branch: Schema) -> Bool { self.errors(value, nil, branch, path: path).isEmpty }
+        if !schema.anyOf.isEmpty, !schema.anyOf.contains(where: accepts) {
+            errors.append(invalid(path, shown(value), "must validate at least one schema (anyOf)"))
+        }
+        if !schema.oneOf.isEmpty {
+            let count = schema.oneOf.filter(accepts).count
+            if count != 1 {
+                let found = count == 0 ? "Found none valid" : "Found \(count) valid alternatives"
+                errors.append(invalid(path, shown(value), "must validate one and only one schema (oneOf). \(found)"))
+            }
+        }
+        if let not = schema.not, accepts(not) {
+            errors.append(invalid(path, shown(value), "must not validate the schema (not)"))
+        }
+        return errors
+    }
+
+    private static func shown(_ value: JSONValue) -> JSONValue {
+        value.objectValue != nil || value.arrayValue != nil ? .string(value.typeName) : value
+    }
+
+    static func invalid(_ path: String, _ value: JSONValue, _ detail: String) -> FieldError {
+        FieldError(.invalid, path, value: value, "\(path) in body \(detail)")
+    }
+
+    private static func tooMany(_ path: String, _ count: Int, _ maximum: Int) -> FieldError {
+        let noun = maximum == 1 ? "item" : "items"
+        return FieldError(.tooMany, path, value: .integer(Int64(count)), "must have at most \(maximum) \(noun)")
+    }
+
+    static func join(_ path: String, _ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+}
+
+/// Finds the old element of a list's element: only map lists have one.
+struct ListCorrelation {
+    private var olds: [JSONValue: JSONValue] = [:]
+    private var keys: [String]?
+
+    init(old: JSONValue?, listType: Schema.ListType) {
+        guard case .map(let keys) = listType, let elements = old?.arrayValue else { return }
+        self.keys = keys
+        for element in elements { olds[ListCorrelation.identity(of: element, keys: keys)] = element }
+    }
+
+    func old(of element: JSONValue) -> JSONValue? {
+        keys.flatMap { olds[ListCorrelation.identity(of: element, keys: $0)] }
+    }
+
+    /// The members that name an element of a map list.
+    static func identity(of element: JSONValue, keys: [String]) -> JSONValue {
+        var identity: [String: JSONValue] = [:]
+        for key in keys { identity[key] = element[key] }
+        return .object(identity)
+    }
+}

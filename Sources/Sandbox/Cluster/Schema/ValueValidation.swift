@@ -1,0 +1,74 @@
+import Encoding
+
+/// Lengths, patterns and formats of strings.
+enum StringValidation {
+    static func errors(_ text: String, _ schema: Schema, path: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        if let maximum = schema.limits.maxLength, text.unicodeScalars.count > maximum {
+            errors.append(FieldError(.tooLong, path, "may not be more than \(maximum) bytes"))
+        }
+        if let minimum = schema.limits.minLength, text.unicodeScalars.count < minimum {
+            errors.append(
+                SchemaValidation.invalid(path, .string(text), "should be at least \(minimum) chars long"))
+        }
+        if let pattern = schema.pattern, !pattern.matches(text) {
+            errors.append(SchemaValidation.invalid(path, .string(text), "should match '\(pattern.text)'"))
+        }
+        if !isValid(text, format: schema.format) {
+            let quoted = JSONValue.string(text).serializedText()
+            errors.append(
+                FieldError(
+                    .invalid, path, value: .string(text),
+                    "\(path) in body must be of type \(schema.format): \(quoted)"))
+        }
+        return errors
+    }
+
+    /// Formats that are not known are not checked, as in the API server.
+    private static func isValid(_ text: String, format: String) -> Bool {
+        switch format {
+        case "date-time": Timestamp(text) != nil
+        case "date": Timestamp(text + "T00:00:00Z") != nil
+        case "uuid", "uuid4":
+            text.utf8.count == 36 && text.split(separator: "-").map(\.utf8.count) == [8, 4, 4, 4, 12]
+                && text.allSatisfy { $0 == "-" || $0.isHexDigit }
+        case "byte": text.utf8.count % 4 == 0 && text.utf8.allSatisfy(isBase64)
+        default: true
+        }
+    }
+
+    private static func isBase64(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="):
+            true
+        default: false
+        }
+    }
+}
+
+/// Bounds and formats of numbers.
+enum NumberValidation {
+    static func errors(_ value: JSONValue, _ schema: Schema, path: String) -> [FieldError] {
+        guard let number = value.doubleValue else { return [] }
+        var errors: [FieldError] = []
+        let limits = schema.limits
+        if let minimum = limits.minimum, number < minimum || (limits.isMinimumExclusive && number == minimum) {
+            let words = limits.isMinimumExclusive ? "greater than" : "greater than or equal to"
+            errors.append(SchemaValidation.invalid(path, value, "should be \(words) \(text(minimum))"))
+        }
+        if let maximum = limits.maximum, number > maximum || (limits.isMaximumExclusive && number == maximum) {
+            let words = limits.isMaximumExclusive ? "less than" : "less than or equal to"
+            errors.append(SchemaValidation.invalid(path, value, "should be \(words) \(text(maximum))"))
+        }
+        if let factor = limits.multipleOf, factor > 0, (number / factor).rounded() * factor != number {
+            errors.append(SchemaValidation.invalid(path, value, "should be a multiple of \(text(factor))"))
+        }
+        if schema.format == "int32", value.integerValue.map({ Int32(exactly: $0) == nil }) ?? false {
+            errors.append(SchemaValidation.invalid(path, value, "must be of type int32: \(value.serializedText())"))
+        }
+        return errors
+    }
+
+    private static func text(_ number: Double) -> String { JSONValue.number(number).serializedText() }
+}
