@@ -90,7 +90,9 @@ enum FieldComparison {
             let earlier = before.removeValue(forKey: element)
             guard earlier != value else { continue }
             let below = difference(earlier, value, childSchema)
-            if earlier == nil || !isGranular(value, childSchema) || earlier.map({ !isGranular($0, childSchema) }) == true {
+            if earlier == nil || !isGranular(value, childSchema)
+                || earlier.map({ !isGranular($0, childSchema) }) == true
+            {
                 changed.members.insert(element)
             }
             changed.setChild(element, below.changed)

@@ -36,8 +36,11 @@ enum JSONPatch {
         case "remove": target = try removing(path[...], from: target)
         case "replace":
             _ = try read(path, in: target)
-            target = path.isEmpty ? try value(operation) : try adding(
-                try value(operation), at: path[...], to: try removing(path[...], from: target))
+            target =
+                path.isEmpty
+                ? try value(operation)
+                : try adding(
+                    try value(operation), at: path[...], to: try removing(path[...], from: target))
         case "test":
             guard let found = try? read(path, in: target), found == (try value(operation)) else {
                 throw failure("testing value \(operation["path"]?.stringValue ?? "") failed")

@@ -29,7 +29,8 @@ enum BuiltInColumns {
 
     /// The word of the STATUS column: what a container waits for or ended with, else the phase.
     private static func podStatus(_ pod: JSONValue) -> String {
-        var status = pod.value(at: ["status", "reason"])?.stringValue
+        var status =
+            pod.value(at: ["status", "reason"])?.stringValue
             ?? pod.value(at: ["status", "phase"])?.stringValue ?? "Unknown"
         for container in pod.value(at: ["status", "containerStatuses"])?.arrayValue ?? [] {
             if let reason = container.value(at: ["state", "waiting", "reason"])?.stringValue {
@@ -88,17 +89,20 @@ enum BuiltInColumns {
 
     static let configMaps = [
         PrinterColumn(name: "Data", type: "integer") { object, _ in
-            .integer(Int64((object["data"]?.objectValue ?? [:]).count + (object["binaryData"]?.objectValue ?? [:]).count))
+            .integer(
+                Int64((object["data"]?.objectValue ?? [:]).count + (object["binaryData"]?.objectValue ?? [:]).count))
         },
         age,
     ]
 
     static let events = [
         PrinterColumn(name: "Last Seen", type: "string") { event, now in
-            let time = event.value(at: ["series", "lastObservedTime"]) ?? present(event["lastTimestamp"])
+            let time =
+                event.value(at: ["series", "lastObservedTime"]) ?? present(event["lastTimestamp"])
                 ?? present(event["eventTime"]) ?? event.metadata("creationTimestamp")
-            return .string(time?.stringValue.flatMap { Timestamp($0) }.map { HumanDuration.age(since: $0, now: now) }
-                ?? "<unknown>")
+            return .string(
+                time?.stringValue.flatMap { Timestamp($0) }.map { HumanDuration.age(since: $0, now: now) }
+                    ?? "<unknown>")
         },
         text("Type") { $0["type"] },
         text("Reason") { $0["reason"] },
@@ -109,13 +113,17 @@ enum BuiltInColumns {
         },
         wide("Source") { $0.value(at: ["source", "component"]) ?? $0["reportingComponent"] },
         text("Message") { $0["message"] },
-        wide("Count") { .string(String($0["count"]?.integerValue ?? $0.value(at: ["series", "count"])?.integerValue ?? 1)) },
+        wide("Count") {
+            .string(String($0["count"]?.integerValue ?? $0.value(at: ["series", "count"])?.integerValue ?? 1))
+        },
     ]
 
     static let jobs = [
         PrinterColumn(name: "Status", type: "string") { job, _ in
             let conditions = job.value(at: ["status", "conditions"])?.arrayValue ?? []
-            func has(_ type: String) -> Bool { conditions.contains { $0["type"]?.stringValue == type && $0["status"] == "True" } }
+            func has(_ type: String) -> Bool {
+                conditions.contains { $0["type"]?.stringValue == type && $0["status"] == "True" }
+            }
             if has("Complete") { return "Complete" }
             if has("Failed") { return "Failed" }
             if job.deletionTimestamp != nil { return "Terminating" }
@@ -124,7 +132,8 @@ enum BuiltInColumns {
             return has("SuccessCriteriaMet") ? "SuccessCriteriaMet" : "Running"
         },
         PrinterColumn(name: "Completions", type: "string") { job, _ in
-            let wanted = job.value(at: ["spec", "completions"])?.integerValue
+            let wanted =
+                job.value(at: ["spec", "completions"])?.integerValue
                 ?? job.value(at: ["spec", "parallelism"])?.integerValue ?? 1
             return .string("\(job.value(at: ["status", "succeeded"])?.integerValue ?? 0)/\(wanted)")
         },

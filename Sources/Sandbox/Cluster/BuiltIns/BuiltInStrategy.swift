@@ -70,7 +70,7 @@ enum BuiltInStrategy {
     private static func moveStringData(_ object: inout JSONValue) {
         guard let texts = object["stringData"]?.objectValue else { return }
         var data = object["data"] ?? [:]
-        for (key, value) in texts { data[key] = .string(Base64.encoded(Array((value.stringValue ?? "").utf8))) }
+        for (key, value) in texts { data[key] = .string(Base64.encode(Array((value.stringValue ?? "").utf8))) }
         object["data"] = data
         object["stringData"] = nil
     }
@@ -85,26 +85,5 @@ enum BuiltInStrategy {
         return ["data", "binaryData", "stringData", "immutable"].filter { object[$0] != old[$0] }.map {
             FieldError(.forbidden, $0, "field is immutable when `immutable` is set")
         }
-    }
-}
-
-/// Standard base64 with padding.
-enum Base64 {
-    static func encoded(_ bytes: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var output: [UInt8] = []
-        var index = 0
-        while index < bytes.count {
-            let rest = bytes.count - index
-            let first = bytes[index]
-            let second = rest > 1 ? bytes[index + 1] : 0
-            let third = rest > 2 ? bytes[index + 2] : 0
-            output.append(alphabet[Int(first >> 2)])
-            output.append(alphabet[Int((first & 3) << 4 | second >> 4)])
-            output.append(rest > 1 ? alphabet[Int((second & 15) << 2 | third >> 6)] : UInt8(ascii: "="))
-            output.append(rest > 2 ? alphabet[Int(third & 63)] : UInt8(ascii: "="))
-            index += 3
-        }
-        return String(decoding: output, as: UTF8.self)
     }
 }

@@ -12,7 +12,8 @@ enum CustomResources {
             let names = spec["names"], let plural = names["plural"]?.stringValue, let kind = names["kind"]?.stringValue
         else { throw failure("spec: group, names.plural and names.kind are needed") }
         guard crd.objectName == "\(plural).\(group)" else {
-            throw failure("metadata.name: Invalid value: \"\(crd.objectName)\": must be spec.names.plural+\".\"+spec.group")
+            throw failure(
+                "metadata.name: Invalid value: \"\(crd.objectName)\": must be spec.names.plural+\".\"+spec.group")
         }
         guard let scope = spec["scope"]?.stringValue, ["Namespaced", "Cluster"].contains(scope) else {
             throw failure("spec.scope: Unsupported value: supported values: \"Cluster\", \"Namespaced\"")

@@ -35,7 +35,9 @@ struct Registry: Sendable {
 
     /// The versions of a group, best first (`v1` before `v1beta1` before `v1alpha1`).
     func versions(of group: String) -> [String] {
-        definitions.keys.filter { $0.group == group }.map(\.version).sorted { Registry.rank($1).lexicographicallyPrecedes(Registry.rank($0)) }
+        definitions.keys.filter { $0.group == group }.map(\.version).sorted {
+            Registry.rank($1).lexicographicallyPrecedes(Registry.rank($0))
+        }
     }
 
     func has(_ groupVersion: GroupVersion) -> Bool { definitions[groupVersion] != nil }

@@ -84,7 +84,8 @@ struct StatusError: Error, Sendable, Hashable {
 
     static func internalError(_ message: String) -> StatusError {
         StatusError(
-            500, "InternalError", "Internal error occurred: \(message)", details: ["causes": [["message": .string(message)]]])
+            500, "InternalError", "Internal error occurred: \(message)",
+            details: ["causes": [["message": .string(message)]]])
     }
 
     /// The reply to a delete that is done at once.

@@ -101,7 +101,8 @@ struct SchemaReader {
     func checkStructure(_ schema: Schema, isRoot: Bool) throws(SandboxError) {
         let isLogical = path.contains("Of[") || path.hasSuffix(".not")
         if schema.type == nil, !schema.isIntOrString, !schema.preservesUnknownFields, !isLogical {
-            throw SandboxError(.invalidCRD, "\(path).type: Required value: must not be empty for specified object fields")
+            throw SandboxError(
+                .invalidCRD, "\(path).type: Required value: must not be empty for specified object fields")
         }
         if isRoot, schema.type != "object" {
             throw failure("type: Invalid value: must be object at the root")

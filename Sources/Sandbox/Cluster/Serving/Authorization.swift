@@ -53,7 +53,9 @@ struct Authorization: Sendable {
 
     private func names(_ value: JSONValue?, _ resource: String, _ subresource: String?) -> Bool {
         let wanted = subresource.map { "\(resource)/\($0)" } ?? resource
-        return strings(value).contains { $0 == "*" || $0 == wanted || (subresource != nil && $0 == "*/\(subresource ?? "")") }
+        return strings(value).contains {
+            $0 == "*" || $0 == wanted || (subresource != nil && $0 == "*/\(subresource ?? "")")
+        }
     }
 
     private func has(_ value: JSONValue?, _ word: String) -> Bool {

@@ -23,7 +23,9 @@ extension ClusterState {
             guard revision <= store.revision else {
                 throw StatusError(
                     504, "Timeout", "Too large resource version: \(revision), current: \(store.revision)",
-                    details: ["causes": [["reason": "ResourceVersionTooLarge", "message": "Too large resource version"]]])
+                    details: [
+                        "causes": [["reason": "ResourceVersionTooLarge", "message": "Too large resource version"]]
+                    ])
             }
             if request.query("resourceVersionMatch") == "Exact", revision != store.revision {
                 throw .expired("The resourceVersion for the provided list is too old.")
@@ -40,7 +42,8 @@ extension ClusterState {
             let key = ObjectKey(collection: request.definition.storage, namespace: namespace, name: name)
             return store.object(key).map { filter.matches($0) ? [$0] : [] } ?? []
         }
-        let all = store.list(request.definition.storage, namespace: request.definition.isNamespaced ? filter.namespace : "")
+        let all = store.list(
+            request.definition.storage, namespace: request.definition.isNamespaced ? filter.namespace : "")
         return filter.selectsAll ? all : all.filter(filter.matches)
     }
 
@@ -58,7 +61,9 @@ extension ClusterState {
                         "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
                 ])
         }
-        guard let start = Int64(resume ?? "0") else { throw .badRequest("invalid resource version \"\(resume ?? "")\"") }
+        guard let start = Int64(resume ?? "0") else {
+            throw .badRequest("invalid resource version \"\(resume ?? "")\"")
+        }
         let timeout = request.query("timeoutSeconds").flatMap { Int64($0) } ?? 1800
         let fromScratch = start == 0 || sendsInitialEvents == true
         let watcher = Watcher(
@@ -132,7 +137,8 @@ struct Continuations: Sendable {
         nextToken += 1
         let token = "page-\(whole.revision)-\(nextToken)"
         remainders[token] = rest
-        if remainders.count > Continuations.limit, let oldest = remainders.min(by: { $0.value.expiry < $1.value.expiry })
+        if remainders.count > Continuations.limit,
+            let oldest = remainders.min(by: { $0.value.expiry < $1.value.expiry })
         {
             remainders[oldest.key] = nil
         }

@@ -188,7 +188,8 @@ extension ClusterState {
     ) throws(StatusError) {
         let definition = request.definition
         guard object.objectName == name else {
-            throw .badRequest("the name of the object (\(object.objectName)) does not match the name on the URL (\(name))")
+            throw .badRequest(
+                "the name of the object (\(object.objectName)) does not match the name on the URL (\(name))")
         }
         guard object.objectNamespace.isEmpty || object.objectNamespace == old.objectNamespace else {
             throw .badRequest("the namespace of the object does not match the namespace on the request")
@@ -218,7 +219,9 @@ extension ClusterState {
             object.setMetadata(key, old.metadata(key))
         }
         object.setMetadata("selfLink", nil)
-        if object.metadata("managedFields") == nil { object.setMetadata("managedFields", old.metadata("managedFields")) }
+        if object.metadata("managedFields") == nil {
+            object.setMetadata("managedFields", old.metadata("managedFields"))
+        }
     }
 
     /// `/status` writes only the status, the main resource everything but the status.

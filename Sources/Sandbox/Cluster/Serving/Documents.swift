@@ -129,7 +129,8 @@ struct Discovery: Sendable {
                     "resources": .array(definitions.map(aggregatedResource)),
                 ]
             }
-            let metadata: JSONValue = group.isEmpty ? ["creationTimestamp": nil] : ["name": .string(group), "creationTimestamp": nil]
+            let metadata: JSONValue =
+                group.isEmpty ? ["creationTimestamp": nil] : ["name": .string(group), "creationTimestamp": nil]
             return ["metadata": metadata, "versions": .array(versions)]
         }
         return Documents.Document(

@@ -24,7 +24,8 @@ struct JSONPath: Sendable {
                 }
                 let inside = rest[rest.index(after: rest.startIndex)..<end]
                 guard let step = JSONPath.step(String(inside)) else {
-                    throw SandboxError(.invalidCRD, "\(place): Invalid value: \"\(text)\": [\(inside)] is not supported")
+                    throw SandboxError(
+                        .invalidCRD, "\(place): Invalid value: \"\(text)\": [\(inside)] is not supported")
                 }
                 steps.append(step)
                 rest = rest[rest.index(after: end)...]

@@ -31,7 +31,9 @@ struct OpenAPI: Sendable {
         var paths: [String: JSONValue] = [:]
         var schemas: [String: JSONValue] = ["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": OpenAPI.objectMeta]
         for definition in registry.definitions(in: id) {
-            paths[collectionPath(definition)] = ["post": operation(definition, "post"), "get": operation(definition, "get")]
+            paths[collectionPath(definition)] = [
+                "post": operation(definition, "post"), "get": operation(definition, "get"),
+            ]
             paths[collectionPath(definition) + "/{name}"] = [
                 "get": operation(definition, "get"), "put": operation(definition, "put"),
                 "patch": operation(definition, "patch"), "delete": operation(definition, "delete"),
@@ -46,7 +48,8 @@ struct OpenAPI: Sendable {
 
     private func collectionPath(_ definition: ResourceDefinition) -> String {
         let root = definition.group.isEmpty ? "/api/v1" : "/apis/\(definition.group)/\(definition.version)"
-        return definition.isNamespaced ? "\(root)/namespaces/{namespace}/\(definition.plural)" : "\(root)/\(definition.plural)"
+        return definition.isNamespaced
+            ? "\(root)/namespaces/{namespace}/\(definition.plural)" : "\(root)/\(definition.plural)"
     }
 
     /// kubectl looks for the kind of an operation and, on PATCH, for the parameter `fieldValidation`.
@@ -102,7 +105,9 @@ struct OpenAPI: Sendable {
         "type": "object", "description": "ObjectMeta is metadata that all persisted resources must have.",
         "properties": [
             "name": ["type": "string", "description": "Name must be unique within a namespace."],
-            "namespace": ["type": "string", "description": "Namespace defines the space within which each name must be unique."],
+            "namespace": [
+                "type": "string", "description": "Namespace defines the space within which each name must be unique.",
+            ],
             "labels": [
                 "type": "object", "additionalProperties": ["type": "string"],
                 "description": "Map of string keys and values that can be used to organize and select objects.",
@@ -115,12 +120,20 @@ struct OpenAPI: Sendable {
                 "type": "array", "items": ["type": "string"],
                 "description": "Must be empty before the object is deleted from the registry.",
             ],
-            "generateName": ["type": "string", "description": "An optional prefix used by the server to generate a name."],
+            "generateName": [
+                "type": "string", "description": "An optional prefix used by the server to generate a name.",
+            ],
             "uid": ["type": "string", "description": "Unique in time and space value for this object."],
             "resourceVersion": ["type": "string", "description": "Internal version of this object."],
-            "generation": ["type": "integer", "format": "int64", "description": "Counts changes of the desired state."],
-            "creationTimestamp": ["type": "string", "format": "date-time", "description": "When the object was created."],
-            "deletionTimestamp": ["type": "string", "format": "date-time", "description": "When the object will be deleted."],
+            "generation": [
+                "type": "integer", "format": "int64", "description": "Counts changes of the desired state.",
+            ],
+            "creationTimestamp": [
+                "type": "string", "format": "date-time", "description": "When the object was created.",
+            ],
+            "deletionTimestamp": [
+                "type": "string", "format": "date-time", "description": "When the object will be deleted.",
+            ],
             "ownerReferences": [
                 "type": "array", "items": ["type": "object"], "description": "List of objects depended by this object.",
             ],

@@ -1,5 +1,6 @@
 import Encoding
 import HTTP
+import YAML
 
 /// A request for resources, read from its path and query.
 struct ResourceRequest: Sendable {
@@ -69,10 +70,21 @@ enum RequestBody {
         guard contentType != "application/vnd.kubernetes.protobuf" else {
             throw .unsupportedMediaType(contentType, accepted: ["application/json", "application/yaml"])
         }
+        let text = contentType.hasSuffix("yaml") ? String(validating: bytes, as: UTF8.self) : nil
+        // JSON is YAML too, and much faster to read as JSON.
+        if let text, bytes.first != UInt8(ascii: "{") { return try yaml(text) }
         do throws(JSONError) {
             return try JSONValue(parsing: bytes)
         } catch {
             throw .badRequest("the object provided is unrecognized: \(error)")
+        }
+    }
+
+    private static func yaml(_ text: String) throws(StatusError) -> JSONValue {
+        do throws(YAMLError) {
+            return try YAML.document(text).json
+        } catch {
+            throw .badRequest("error decoding YAML: \(error)")
         }
     }
 }

@@ -39,6 +39,14 @@ struct Store: Sendable {
         /// The oldest revision that a watch can resume from.
         var floor: Int64 = 0
         var watchers: [Int: Watcher] = [:]
+
+        mutating func record(_ event: StoreEvent, limit: Int) {
+            history.append(event)
+            guard history.count >= 2 * limit else { return }
+            let dropped = history.count - limit
+            floor = history[dropped - 1].revision
+            history.removeFirst(dropped)
+        }
     }
 
     init(historyLimit: Int) { self.historyLimit = max(1, historyLimit) }
@@ -151,12 +159,7 @@ struct Store: Sendable {
 
     private mutating func record(_ event: StoreEvent, in key: ObjectKey) {
         let id = key.collection
-        collections[id]?.history.append(event)
-        if let count = collections[id]?.history.count, count >= 2 * historyLimit {
-            let dropped = count - historyLimit
-            collections[id]?.floor = collections[id]?.history[dropped - 1].revision ?? 0
-            collections[id]?.history.removeFirst(dropped)
-        }
+        collections[id, default: Collection()].record(event, limit: historyLimit)
         for watcher in collections[id]?.watchers.values ?? [:].values
         where watcher.filter.namespace.map({ $0 == key.namespace }) ?? true {
             if !watcher.offer(event) { collections[id]?.watchers[watcher.id] = nil }
