@@ -57,8 +57,11 @@ public struct WorkQueue<Key: Hashable & Sendable>: Sendable {
         }
     }
 
-    /// Asks for a key at `due`; the earlier of two times wins, and a key that is ready needs no time.
+    /// Asks for a key at `due`, rounded up to a millisecond; the earlier of two times wins, and a key that is ready needs
+    /// no time.
     public mutating func add(_ key: Key, due: Duration, priority: Priority) {
+        // No clock sleeps to the attosecond: an exact time would come out as just before it, again and again.
+        let due = due.roundedUpToMilliseconds
         guard waiting[key] == nil, dirty[key] == nil else { return }
         if let current = delayed[key], current.due <= due { return }
         delayed[key] = Delayed(due: due, priority: priority)
@@ -117,6 +120,14 @@ public struct WorkQueue<Key: Hashable & Sendable>: Sendable {
             guard let entry = delayed[first.key], entry.due == first.due else { continue }
             add(first.key, priority: entry.priority)
         }
+    }
+}
+
+extension Duration {
+    fileprivate var roundedUpToMilliseconds: Duration {
+        let rest = components.attoseconds % 1_000_000_000_000_000
+        return rest <= 0
+            ? self : self + Duration(secondsComponent: 0, attosecondsComponent: 1_000_000_000_000_000 - rest)
     }
 }
 

@@ -1,0 +1,262 @@
+import Encoding
+import HTTP
+import Kubernetes
+import Sandbox
+import Synchronization
+import Testing
+
+@testable import ControllerRuntime
+
+private let w = TestWorld.key("w")
+
+@Suite struct ControllerLoopTests {
+    @Test func `a new object gets its finalizer, its intent, its children and its readiness, in this order`()
+        async throws
+    {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        try await world.settle()
+        #expect(
+            world.interceptor.writes == [
+                "PATCH widgets/w", "PUT widgets/w/status", "PATCH services/w", "POST jobs", "PUT widgets/w/status",
+                "POST events", "PUT widgets/w/status",
+            ])
+        #expect(try world.conditions("w") == ["Ready=True/Made"])
+        #expect(try world.widget("w")?.status?.observedGeneration == 1)
+        #expect(world.cloud.sizes.values.sorted() == [3])
+    }
+
+    @Test func `nothing is written when nothing changes`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        try await world.settle()
+        world.interceptor.clear()
+        for _ in 0..<20 {
+            world.clock.advance(by: .seconds(700))
+            #expect(await world.loop.reconcileNext()?.outcome == .settled)
+        }
+        #expect(world.interceptor.writes == [])
+    }
+
+    @Test func `a deleted object keeps its finalizer until the cloud has let go`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        try await world.settle()
+        try await world.admin.delete(ObjectReference(type: Widget.resourceType, namespace: "ns", name: "w"))
+        world.cloud.fail(APIError(.unavailable, operation: "write", message: "not now"))
+        try await world.sync()
+        world.loop.enqueue(w)
+        guard case .failed = await world.loop.reconcileNext()?.outcome else {
+            Issue.record("the failure of the cloud did not end the round")
+            return
+        }
+        #expect(try world.widget("w")?.metadata.finalizers == [Finalizer.name])
+        try await world.settle()
+        #expect(try world.widget("w") == nil)
+        #expect(world.cloud.sizes.isEmpty)
+    }
+
+    @Test func `an object that is going without our finalizer is left alone`() async throws {
+        let world = TestWorld()
+        try await world.admin.create(
+            Widget.resourceType,
+            ["metadata": ["name": "w", "namespace": "ns", "finalizers": ["other/one"]], "spec": ["size": 1]])
+        try await world.admin.delete(ObjectReference(type: Widget.resourceType, namespace: "ns", name: "w"))
+        try await world.sync()
+        try await world.settle()
+        #expect(world.interceptor.log == [])
+    }
+
+    @Test func `another manager's object is not touched`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 1, manager: "somebody")
+        try await world.sync()
+        try await world.settle()
+        #expect(world.interceptor.log == [])
+    }
+
+    @Test func `a conflict on the status is observed again at once, with what is true now`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        _ = await world.loop.reconcileNext()
+        // The user edits; the store does not know yet.
+        let edit: JSONValue = ["spec": ["size": 5]]
+        try await world.admin.mergePatch(
+            ObjectReference(type: Widget.resourceType, namespace: "ns", name: "w"), edit)
+        world.interceptor.clear()
+        let outcome = await world.loop.reconcileNext()?.outcome
+        guard case .failed(let error, .atOnce) = outcome else {
+            Issue.record("not a conflict: \(String(describing: outcome))")
+            return
+        }
+        #expect(error.code == .conflict)
+        #expect(world.loop.store[w]?.spec.size == 5)
+        try await world.settle()
+        #expect(world.cloud.sizes.values.sorted() == [5])
+        #expect(try world.conditions("w") == ["Ready=True/Made"])
+    }
+
+    @Test func `conflicts without end become slow`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        world.interceptor.before { $0.isRequest("PUT widgets/w/status") ? .failure(409, "Conflict") : nil }
+        var immediate = 0
+        while await world.loop.reconcileNext() != nil { immediate += 1 }
+        #expect(immediate == 6)
+        world.interceptor.before { _ in nil }
+        try await world.settle()
+        #expect(try world.conditions("w") == ["Ready=True/Made"])
+    }
+
+    @Test func `a failure shows in the status once, with an event, and goes when it passes`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        _ = await world.loop.reconcileNext()
+        world.cloud.fail(
+            APIError(.unavailable, operation: "read", message: "try 1"),
+            APIError(.unavailable, operation: "read", message: "try 2"))
+        world.interceptor.clear()
+        _ = await world.loop.reconcileNext()
+        #expect(try world.conditions("w") == ["Ready=False/Unavailable", "Reconciling=True/Unavailable"])
+        #expect(world.interceptor.writes == ["PUT widgets/w/status", "POST events"])
+        world.interceptor.clear()
+        world.clock.advance(by: .seconds(10))
+        _ = await world.loop.reconcileNext()
+        #expect(world.interceptor.writes == [])
+        try await world.settle()
+        #expect(try world.conditions("w") == ["Ready=True/Made"])
+    }
+
+    @Test func `what the user must fix is looked at slowly`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        world.cloud.fail(APIError(.forbidden, operation: "read", message: "needs things.get"))
+        let next = await world.loop.reconcileNext()
+        #expect(
+            next?.outcome
+                == .failed(APIError(.forbidden, operation: "read", message: "needs things.get"), retry: .slowly))
+        #expect(try world.conditions("w") == ["Ready=False/PermissionDenied", "Stalled=True/PermissionDenied"])
+        let due = try #require(world.loop.nextDue)
+        #expect((.seconds(54)...Duration.seconds(66)).contains(due - world.environment.clock.uptime))
+    }
+
+    @Test func `the wait that a service asks for is kept`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        world.cloud.fail(APIError(.rateLimited, operation: "read", message: "", retryAfter: .seconds(42)))
+        _ = await world.loop.reconcileNext()
+        #expect(world.loop.nextDue == world.environment.clock.uptime + .seconds(42))
+    }
+
+    @Test func `a status that the schema refuses is written in its smallest form`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        world.interceptor.before { request in
+            guard request.isRequest("PUT widgets/w/status"),
+                let body = try? JSONValue(parsing: request.body), body.value(at: ["status", "note"]) != nil
+            else { return nil }
+            return .failure(422, "Invalid")
+        }
+        let writer = StatusWriter<Widget>(client: world.environment.client, store: world.loop.store)
+        let object = try #require(world.loop.store[w])
+        let status = Widget.Status(observedGeneration: 1, intended: 3, note: "too much")
+        await #expect { try await writer.write(status, over: object) } throws: { ($0 as? APIError)?.code == .invalid }
+        #expect(try world.widget("w")?.status == Widget.Status(observedGeneration: 1, intended: 3))
+    }
+
+    @Test func `a status that the server changes is not written for ever`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        let writer = StatusWriter<Widget>(client: world.environment.client, store: world.loop.store)
+        let status = Widget.Status(observedGeneration: 1, intended: 3, note: "dropped")
+        // A server whose schema lacks `note`.
+        world.interceptor.before { request in
+            guard request.isRequest("PUT widgets/w/status"), var body = try? JSONValue(parsing: request.body),
+                body.value(at: ["status", "note"]) != nil, var stored = world.cluster.object("widgets", "w")
+            else { return nil }
+            body.set(nil, at: ["status", "note"])
+            stored["status"] = body["status"]
+            stored.set("99", at: ["metadata", "resourceVersion"])
+            return HTTPReply(status: 200, body: stored.serialized())
+        }
+        let first = try await writer.write(status, over: try #require(world.loop.store[w]))
+        #expect(first?.status?.note == nil)
+        #expect(try await writer.write(status, over: try #require(world.loop.store[w])) == nil)
+        #expect(world.interceptor.writes == ["PUT widgets/w/status"])
+        var other = status
+        other.intended = 4
+        #expect(try await writer.write(other, over: try #require(world.loop.store[w])) != nil)
+    }
+
+    @Test func `a child of that name that is not ours is not touched`() async throws {
+        let world = TestWorld()
+        for type in [Service.resourceType, Job.resourceType] {
+            let theirs: JSONValue = ["metadata": ["name": "w", "namespace": "ns", "labels": ["whose": "theirs"]]]
+            try await world.admin.create(type, theirs)
+        }
+        try await world.create("w", size: 3)
+        try await world.sync()
+        let owner = try #require(world.loop.store[w])
+        let writer = ChildWriter(client: world.environment.client, cache: world.cache, ownerUID: owner.metadata.uid)
+        for (type, method) in [(Service.resourceType, Manifest.Method.apply), (Job.resourceType, .createOnce)] {
+            await #expect { try await writer.apply(WidgetController.manifest(type, method, owner)) } throws: {
+                ($0 as? APIError)?.reason == "NameConflict"
+            }
+            await #expect {
+                try await writer.delete(ObjectReference(type: type, namespace: "ns", name: "w"))
+            } throws: { ($0 as? APIError)?.reason == "NameConflict" }
+        }
+        #expect(world.interceptor.writes == ["POST jobs"])
+        for plural in ["services", "jobs"] {
+            #expect(world.cluster.object(plural, "w")?.value(at: ["metadata", "labels", "whose"]) == "theirs")
+        }
+    }
+
+    @Test func `a child whose create lost its reply is adopted`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        world.interceptor.after { $0.isRequest("POST jobs") ? .failure(504, "Timeout") : nil }
+        for _ in 0..<3 { _ = await world.loop.reconcileNext() }
+        world.interceptor.after { _ in nil }
+        try await world.settle()
+        #expect(world.cluster.names("jobs") == ["w"])
+        #expect(try world.conditions("w") == ["Ready=True/Made"])
+    }
+
+    @Test func `a closed gate stops before anything is sent`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        world.gate.close()
+        guard case .failed(_, .never) = await world.loop.reconcileNext()?.outcome else {
+            Issue.record("the round was not stopped")
+            return
+        }
+        #expect(world.interceptor.log == [])
+    }
+
+    @Test func `a plan that does nothing cannot spin`() async throws {
+        let world = TestWorld()
+        try await world.create("w", size: 3)
+        try await world.sync()
+        let rounds = try await world.settle()
+        #expect(rounds < 10)
+    }
+
+    @Test func `an object that is not in the store needs nothing`() async {
+        let world = TestWorld()
+        #expect(await world.loop.reconcileOnce(TestWorld.key("none")) == .done)
+        #expect(world.interceptor.log == [])
+    }
+}

@@ -1,0 +1,229 @@
+import Encoding
+import HTTP
+import Kubernetes
+import Sandbox
+import Synchronization
+import Testing
+
+@testable import ControllerRuntime
+
+/// Lets other tasks run until something holds; fails after a bound, so that nothing hangs.
+private func eventually(
+    _ what: String, _ holds: () throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation
+) async throws {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while !(try holds()) {
+        guard ContinuousClock.now < deadline else {
+            Issue.record("never came: \(what)", sourceLocation: sourceLocation)
+            throw CancellationError()
+        }
+        await Task.yield()
+    }
+}
+
+/// Replicas over one cluster and one cloud, on one clock that stands still.
+private final class Replicas: Sendable {
+    let clock = VirtualClock()
+    let cluster = ToyCluster()
+    let cloud = WidgetCloud()
+    let reports = Mutex<[String]>([])
+
+    func replica(_ identity: String, isElected: Bool = true) -> (manager: ControllerManager, interceptor: Interceptor) {
+        let interceptor = Interceptor(cluster)
+        let client = KubernetesClient(
+            transport: HandlerTransport(interceptor), server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"))
+        let random = Mutex(SeededGenerator(seed: 7))
+        let environment = RuntimeEnvironment(
+            client: client, clock: .virtual(clock),
+            random: { random.withLock { Double.random(in: 0..<1, using: &$0) } },
+            report: { report in
+                switch report {
+                case .leadershipGained(let who): self.reports.withLock { $0.append("\(who) leads") }
+                case .leadershipLost(let who): self.reports.withLock { $0.append("\(who) lost") }
+                default: break
+                }
+            })
+        let manager = ControllerManager(
+            environment: environment,
+            leaderElection: isElected ? LeaderElectionOptions(namespace: "ns", identity: identity) : nil)
+        manager.add(WidgetController(client: client, cloud: cloud))
+        return (manager, interceptor)
+    }
+
+    var admin: KubernetesClient {
+        KubernetesClient(
+            transport: HandlerTransport(cluster), server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"))
+    }
+
+    func create(_ name: String, size: Int = 3, partner: String? = nil) async throws {
+        var spec: JSONValue = ["size": .integer(Int64(size))]
+        spec["partner"] = partner.map { .string($0) }
+        try await admin.create(
+            Widget.resourceType, ["metadata": ["name": .string(name), "namespace": "ns"], "spec": spec])
+    }
+
+    func isReady(_ name: String) throws -> Bool {
+        try cluster.object("widgets", name)?.decode(Widget.self).status?.conditions.isTrue("Ready") == true
+    }
+
+    var said: [String] { reports.withLock { $0 } }
+
+    /// Moves the clock in steps until something holds.
+    func advance(until what: String, by step: Duration = .milliseconds(250), _ holds: () throws -> Bool) async throws {
+        for _ in 0..<400 {
+            for _ in 0..<50 { await Task.yield() }
+            if try holds() { return }
+            clock.advance(by: step)
+        }
+        try await eventually(what, holds)
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct ManagerTests {
+    @Test func `objects that are there and objects that come are worked on, and a stop ends it`() async throws {
+        let world = Replicas()
+        try await world.create("early")
+        let (manager, _) = world.replica("a", isElected: false)
+        async let exit = manager.run()
+        try await world.advance(until: "early is ready") { try world.isReady("early") }
+        try await world.create("late")
+        try await world.advance(until: "late is ready") { try world.isReady("late") }
+        #expect(manager.missing == [])
+        manager.stop()
+        #expect(await exit == .stopped)
+    }
+
+    @Test func `a watch that was told to list again notices what was deleted meanwhile`() async throws {
+        let world = Replicas()
+        try await world.create("w")
+        let (manager, interceptor) = world.replica("a", isElected: false)
+        async let exit = manager.run()
+        try await world.advance(until: "w is ready") { try world.isReady("w") }
+        try await world.admin.delete(ObjectReference(type: Widget.resourceType, namespace: "ns", name: "w"))
+        world.cluster.compact()
+        try await world.advance(until: "w is gone") { world.cluster.object("widgets", "w") == nil }
+        #expect(world.cloud.sizes.isEmpty)
+        #expect(interceptor.log.filter { $0 == "GET widgets" }.count >= 2)
+        manager.stop()
+        #expect(await exit == .stopped)
+    }
+
+    @Test func `a change of a child and of a partner makes the loop look again`() async throws {
+        let world = Replicas()
+        try await world.create("w", partner: "other")
+        let (manager, interceptor) = world.replica("a", isElected: false)
+        async let exit = manager.run()
+        try await world.advance(until: "w is ready") { try world.isReady("w") }
+        let looks = { interceptor.log.filter { $0 == "GET services/w" }.count }
+        let before = looks()
+        try await world.admin.mergePatch(
+            ObjectReference(type: Service.resourceType, namespace: "ns", name: "w"),
+            ["metadata": ["labels": ["a": "b"]]])
+        try await eventually("a look after the service changed") { looks() > before }
+        let between = looks()
+        try await world.create("other")
+        try await eventually("a look after the partner came") { looks() > between }
+        manager.stop()
+        #expect(await exit == .stopped)
+    }
+
+    @Test func `two candidates: one leads, the other takes over at once after a clean stop`() async throws {
+        let world = Replicas()
+        let (first, _) = world.replica("a")
+        async let firstExit = first.run()
+        try await world.advance(until: "a leads") { world.said == ["a leads"] }
+        let (second, secondRequests) = world.replica("b")
+        async let secondExit = second.run()
+        try await world.create("w")
+        try await world.advance(until: "w is ready") { try world.isReady("w") }
+        #expect(secondRequests.writes == [])
+        first.stop()
+        #expect(await firstExit == .stopped)
+        let stoppedAt = world.clock.now
+        try await world.advance(until: "b leads") { world.said.last == "b leads" }
+        #expect(world.clock.now - stoppedAt <= .milliseconds(2650))
+        try await world.create("x")
+        try await world.advance(until: "x is ready") { try world.isReady("x") }
+        second.stop()
+        #expect(await secondExit == .stopped)
+    }
+
+    @Test func `a leader that cannot renew stops changing things before another may lead`() async throws {
+        let world = Replicas()
+        let (first, firstRequests) = world.replica("a")
+        async let firstExit = first.run()
+        try await world.advance(until: "a leads") { world.said == ["a leads"] }
+        let (second, _) = world.replica("b")
+        async let secondExit = second.run()
+        // The API server does not answer the first one any more.
+        firstRequests.before { _ in .failure(503, "ServiceUnavailable") }
+        let cutAt = world.clock.now
+        try await world.advance(until: "a gives up") { world.said.contains("a lost") }
+        #expect(await firstExit == .leadershipLost)
+        #expect(!first.gate.isOpen)
+        #expect(world.clock.now - cutAt <= .milliseconds(10_250))
+        #expect(world.said == ["a leads", "a lost"])
+        try await world.advance(until: "b leads") { world.said.last == "b leads" }
+        #expect(world.clock.now - cutAt <= .seconds(18))
+        second.stop()
+        #expect(await secondExit == .stopped)
+    }
+
+    @Test func `a frozen leader finds its gate closed when it wakes, without having looked`() async throws {
+        let world = Replicas()
+        let clock = RuntimeClock.virtual(world.clock)
+        let gate = MutationGate(clock: clock)
+        let environment = RuntimeEnvironment(client: world.admin, clock: clock)
+        let elector = LeaderElector(
+            environment: environment, options: LeaderElectionOptions(namespace: "ns", identity: "a"), gate: gate)
+        #expect(await elector.acquire())
+        #expect(gate.isOpen)
+        world.clock.advance(by: .seconds(20))
+        #expect(!gate.isOpen)
+        let transport = GatedTransport(HandlerTransport(world.cluster), gate: gate)
+        let url = HTTPURL(origin: "http://127.0.0.1:1", path: "/api/v1/namespaces/ns/services")
+        await #expect { try await transport.send(HTTPRequest(.post, url)) } throws: {
+            ($0 as? APIError)?.code == .cancelled
+        }
+        #expect(try await transport.send(HTTPRequest(.get, url)).status == 200)
+    }
+
+    @Test func `a lease that is deleted or taken by hand leaves one leader`() async throws {
+        let world = Replicas()
+        let (first, _) = world.replica("a")
+        async let firstExit = first.run()
+        try await world.advance(until: "a leads") { world.said == ["a leads"] }
+        let lease = ObjectReference(type: Lease.resourceType, namespace: "ns", name: "trainyard-operator")
+        try await world.admin.delete(lease)
+        try await world.advance(until: "the lease is back") { world.cluster.object("leases", lease.name) != nil }
+        #expect(world.said == ["a leads"])
+        try await world.admin.mergePatch(lease, ["spec": ["holderIdentity": "thief"]])
+        try await world.advance(until: "a lost") { world.said.contains("a lost") }
+        #expect(await firstExit == .leadershipLost)
+        #expect(!first.gate.isOpen)
+    }
+
+    @Test func `what is missing at the start is named, and comes without a restart`() async throws {
+        let world = Replicas()
+        let (manager, interceptor) = world.replica("a", isElected: false)
+        interceptor.before { $0.isRequest("GET widgets") ? .failure(404, "NotFound") : nil }
+        async let exit = manager.run()
+        try await eventually("the reason") { manager.missing.contains { $0.contains("GET widgets: no: NotFound") } }
+        interceptor.before { _ in nil }
+        try await world.advance(until: "nothing is missing", by: .seconds(1)) { manager.missing == [] }
+        manager.stop()
+        #expect(await exit == .stopped)
+    }
+
+    @Test func `one object that does not decode does not stall the others`() async throws {
+        let world = Replicas()
+        try await world.admin.create(
+            Widget.resourceType, ["metadata": ["name": "poison", "namespace": "ns"], "spec": ["size": "three"]])
+        try await world.create("w")
+        let (manager, _) = world.replica("a", isElected: false)
+        async let exit = manager.run()
+        try await world.advance(until: "w is ready") { try world.isReady("w") }
+        manager.stop()
+        #expect(await exit == .stopped)
+    }
+}
