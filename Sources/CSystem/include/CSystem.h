@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 /// Sends `signal` to the calling process when its parent dies. Returns 0, or -1 with errno set.
 ///
@@ -28,6 +29,18 @@ struct trainyard_spawn_request {
 /// when this process dies. May be called from any thread. Returns 0 and the process id, or the errno of what failed,
 /// a failed execve included. The caller reaps the child by waitpid.
 int trainyard_spawn(const struct trainyard_spawn_request *request, pid_t *pid);
+
+/// Whether a child has ended, without reaping it: 1 and its exit code and signal (one of them 0), 0 while it runs, -1
+/// with errno set. While it is not reaped, its process id and group id cannot be taken by another process.
+static inline int trainyard_peek_exit(pid_t pid, int *code, int *number) {
+    siginfo_t info;
+    info.si_pid = 0;
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return -1;
+    if (info.si_pid == 0) return 0;
+    *code = info.si_code == CLD_EXITED ? info.si_status : 0;
+    *number = info.si_code == CLD_EXITED ? 0 : info.si_status;
+    return 1;
+}
 
 /// The columns of the terminal at `descriptor`; 0 when it is none or does not say.
 static inline int trainyard_terminal_columns(int descriptor) {

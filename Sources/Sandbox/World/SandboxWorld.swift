@@ -1,0 +1,128 @@
+public import Encoding
+public import HTTP
+import Synchronization
+public import Telemetry
+
+/// What a `SandboxWorld` is made of.
+public struct WorldConfiguration: Sendable {
+    /// The CustomResourceDefinitions of the kinds that it serves.
+    public var crds: [JSONValue]
+    /// May do everything in the cluster; the simulated nodes use it too.
+    public var adminToken: String
+    /// Further users by token, e.g. the operator with its ClusterRole's rules.
+    public var users: [String: SimulatedUser]
+    public var clock: any WallClock
+    public var cloud: CloudConfiguration
+    /// What pods can run, by image.
+    public var images: [String: PodProgram]
+    /// Pods' folders and logs, and the buckets' bytes unless `cloud` says otherwise.
+    public var stateDirectory: String
+    /// Of uids and names; nil draws them from the system.
+    public var seed: UInt64?
+
+    public init(
+        crds: [JSONValue], adminToken: String, users: [String: SimulatedUser] = [:], clock: any WallClock,
+        cloud: CloudConfiguration? = nil, images: [String: PodProgram] = [:], stateDirectory: String,
+        seed: UInt64? = nil
+    ) {
+        self.crds = crds
+        self.adminToken = adminToken
+        self.users = users
+        self.clock = clock
+        self.cloud = cloud ?? CloudConfiguration(clock: clock, stateDirectory: stateDirectory + "/buckets")
+        self.images = images
+        self.stateDirectory = stateDirectory
+        self.seed = seed
+    }
+}
+
+/// A whole world on this machine: a Kubernetes API, Google Cloud's APIs and nodes that run pods as processes, behind one
+/// handler.
+///
+/// Requests for `*.googleapis.com`, and those for paths of Google's APIs whatever their host, go to the cloud; all others
+/// to the cluster. Nothing moves by itself: `tick` moves it, `run` ticks in real time.
+public final class SandboxWorld: HTTPHandler {
+    /// Between two ticks of `run`.
+    private static let tickInterval = Duration.milliseconds(50)
+
+    public let cluster: SimulatedCluster
+    public let cloud: SimulatedCloud
+    public let nodes: SimulatedNodes
+    private let clock: any WallClock
+    private let annotations: SandboxAnnotations
+    private let hook = Mutex<RequestHook?>(nil)
+
+    /// - Throws: `.invalidCRD` and the like when the cluster cannot be built.
+    public init(_ configuration: WorldConfiguration) throws(SandboxError) {
+        clock = configuration.clock
+        var users = configuration.users
+        users[configuration.adminToken] = SimulatedUser(name: "sandbox-admin", groups: ["system:masters"])
+        var clusterConfiguration = ClusterConfiguration(
+            crds: configuration.crds, users: users, clock: configuration.clock)
+        clusterConfiguration.seed = configuration.seed
+        let cluster = try SimulatedCluster(clusterConfiguration)
+        let cloud = SimulatedCloud(configuration.cloud)
+        let nodes = SimulatedNodes(
+            NodesConfiguration(
+                cluster: cluster, adminToken: configuration.adminToken, cloud: cloud,
+                project: configuration.cloud.project, clock: configuration.clock, images: configuration.images,
+                stateDirectory: configuration.stateDirectory, seed: configuration.seed ?? UInt64.random(in: 0 ... .max))
+        )
+        cluster.setPodLogs { await nodes.log($0) }
+        annotations = SandboxAnnotations(
+            cluster: ClusterAccess(handler: cluster, token: configuration.adminToken), cloud: cloud,
+            stockouts: configuration.cloud.script.stockouts)
+        self.cluster = cluster
+        self.cloud = cloud
+        self.nodes = nodes
+    }
+
+    /// Sees every request from now on; nil ends that.
+    public func setHook(_ hook: RequestHook?) { self.hook.withLock { $0 = hook } }
+
+    public func respond(to request: HTTPRequest) async -> HTTPReply {
+        let side = SandboxWorld.side(of: request)
+        let handler: any HTTPHandler = side == .cloud ? cloud : cluster
+        guard let hook = hook.withLock({ $0 }) else { return await handler.respond(to: request) }
+        return await hook.apply(side, request, handler: handler)
+    }
+
+    /// The API that a request is meant for.
+    public static func side(of request: HTTPRequest) -> SandboxSide {
+        let host = request.url.authority.prefix { $0 != ":" }
+        if host == "googleapis.com" || host.hasSuffix(".googleapis.com") { return .cloud }
+        let paths = ["/storage/v1/", "/upload/storage/v1/", "/download/storage/v1/", "/v1/projects/"]
+        return paths.contains(where: request.url.path.hasPrefix) ? .cloud : .cluster
+    }
+
+    /// Tells the pods where Cloud Storage is: `http://127.0.0.1:PORT` of the server that serves this world.
+    public func setStorageEndpoint(_ endpoint: String) async {
+        await nodes.setPodEnvironment(["STORAGE_EMULATOR_HOST": endpoint])
+    }
+
+    /// Moves everything whose time has come.
+    public func tick() async {
+        await cluster.tick()
+        cloud.tick()
+        await annotations.apply(now: clock.now)
+        await nodes.tick()
+    }
+
+    /// Ticks every 50 ms of the clock until the task is cancelled.
+    public func run() async {
+        while !Task.isCancelled {
+            await tick()
+            do {
+                try await clock.sleep(until: clock.now + SandboxWorld.tickInterval)
+            } catch {
+                return
+            }
+        }
+    }
+
+    /// Ends all pods' processes, within about three seconds.
+    public func stop() async { await nodes.stop() }
+
+    /// Full names of what would cost money in the cloud now.
+    public func computeResources() -> [String] { cloud.computeResources() }
+}
