@@ -68,10 +68,16 @@ private final class Replicas: Sendable {
 
     var said: [String] { reports.withLock { $0 } }
 
-    /// Moves the clock in steps until something holds.
-    func advance(until what: String, by step: Duration = .milliseconds(250), _ holds: () throws -> Bool) async throws {
+    /// Moves the clock in steps until something holds; each step waits until so many tasks sleep on the clock, so that
+    /// time does not run away from electors that have not had their turn.
+    func advance(
+        until what: String, by step: Duration = .milliseconds(250), sleepers: Int = 0, _ holds: () throws -> Bool
+    ) async throws {
         for _ in 0..<400 {
             for _ in 0..<50 { await Task.yield() }
+            try await eventually("\(sleepers) sleepers before: \(what)") {
+                try clock.sleeperCount >= sleepers || holds()
+            }
             if try holds() { return }
             clock.advance(by: step)
         }
@@ -140,7 +146,7 @@ private final class Replicas: Sendable {
         first.stop()
         #expect(await firstExit == .stopped)
         let stoppedAt = world.clock.now
-        try await world.advance(until: "b leads") { world.said.last == "b leads" }
+        try await world.advance(until: "b leads", sleepers: 1) { world.said.last == "b leads" }
         #expect(world.clock.now - stoppedAt <= .milliseconds(2650))
         try await world.create("x")
         try await world.advance(until: "x is ready") { try world.isReady("x") }
@@ -158,12 +164,12 @@ private final class Replicas: Sendable {
         // The API server does not answer the first one any more.
         firstRequests.before { _ in .failure(503, "ServiceUnavailable") }
         let cutAt = world.clock.now
-        try await world.advance(until: "a gives up") { world.said.contains("a lost") }
+        try await world.advance(until: "a gives up", sleepers: 2) { world.said.contains("a lost") }
         #expect(await firstExit == .leadershipLost)
         #expect(!first.gate.isOpen)
         #expect(world.clock.now - cutAt <= .milliseconds(10_250))
         #expect(world.said == ["a leads", "a lost"])
-        try await world.advance(until: "b leads") { world.said.last == "b leads" }
+        try await world.advance(until: "b leads", sleepers: 1) { world.said.last == "b leads" }
         #expect(world.clock.now - cutAt <= .seconds(18))
         second.stop()
         #expect(await secondExit == .stopped)
