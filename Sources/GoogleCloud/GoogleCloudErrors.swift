@@ -173,7 +173,7 @@ enum GoogleCloudErrors {
 
     /// The `[GCE_STOCKOUT]` inside a sentence.
     private static func bracketedCodes(_ message: String) -> [String] {
-        message.split(separator: "[").dropFirst().compactMap { part in
+        message.split(separator: "[", omittingEmptySubsequences: false).dropFirst().compactMap { part in
             guard let end = part.firstIndex(of: "]") else { return nil }
             let word = part[..<end]
             let isCode = !word.isEmpty && word.utf8.allSatisfy { (0x41...0x5A).contains($0) || $0 == 0x5F }

@@ -112,7 +112,11 @@ extension StorageAPI {
         guard case .object(let changes) = patch else { return patch }
         var result = target.objectValue == nil ? JSONValue.object([:]) : target
         for (key, change) in changes {
-            result[key] = change.isNull ? nil : merged(result[key] ?? .null, change)
+            if change.isNull {
+                result[key] = nil
+            } else {
+                result[key] = merged(result[key] ?? .null, change)
+            }
         }
         return result
     }
