@@ -3,7 +3,7 @@ import HTTP
 import Sandbox
 import Testing
 
-@Suite struct ObjectTests {
+@Suite struct StoredObjectTests {
     @Test func `an object comes back with checksums that others compute the same`() async throws {
         let fixture = CloudFixture()
         try await fixture.createBucket()
