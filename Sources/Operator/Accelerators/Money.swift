@@ -22,14 +22,11 @@ public struct Money: Sendable, Hashable, Comparable {
     /// This hourly rate over a time, rounded to the nearest millionth; zero for a negative time.
     public func accrued(over time: Duration) -> Money {
         let (seconds, attoseconds) = time.components
-        let milliseconds = seconds.multipliedReportingOverflow(by: 1000)
-        guard seconds >= 0, attoseconds >= 0, !milliseconds.overflow else { return .zero }
-        let total = milliseconds.partialValue + attoseconds / 1_000_000_000_000_000
-        let product = microdollars.multipliedFullWidth(by: total)
-        let limit: Int64 = 3_600_000
-        guard product.high.magnitude < limit.magnitude else { return Money(microdollars: .max) }
-        let (quotient, remainder) = limit.dividingFullWidth(product)
-        return Money(microdollars: quotient + (remainder * 2 >= limit ? 1 : 0))
+        guard seconds >= 0, attoseconds >= 0 else { return .zero }
+        let milliseconds = Int128(seconds) * 1000 + Int128(attoseconds / 1_000_000_000_000_000)
+        let millisecondsPerHour: Int128 = 3_600_000
+        let amount = (Int128(microdollars) * milliseconds + millisecondsPerHour / 2) / millisecondsPerHour
+        return Money(microdollars: Int64(clamping: amount))
     }
 
     /// A decimal without trailing zeros beyond cents, e.g. "0.40", "0.397336".

@@ -126,7 +126,8 @@ func operation(
 ) -> ContainerOperation {
     ContainerOperation(
         name: "operation-\(type.lowercased().filter { $0 != "_" })-\(second)", operationType: type, status: status,
-        targetLink: "https://container.googleapis.com/v1/projects/1/locations/us-central1/clusters/test/nodePools/\(pool)",
+        targetLink:
+            "https://container.googleapis.com/v1/projects/1/locations/us-central1/clusters/test/nodePools/\(pool)",
         startTime: moment(second).description, error: error)
 }
 

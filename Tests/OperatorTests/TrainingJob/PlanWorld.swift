@@ -251,7 +251,8 @@ struct PlanWorld {
             }
             guard now - begun >= .seconds(10) else { continue }
             let attempt = Int(name.split(separator: "a").last ?? "1") ?? 1
-            endPods(of: name, at: index, script: scripts.indices.contains(attempt - 1) ? scripts[attempt - 1] : .succeed)
+            endPods(
+                of: name, at: index, script: scripts.indices.contains(attempt - 1) ? scripts[attempt - 1] : .succeed)
         }
     }
 

@@ -1,0 +1,158 @@
+import ControllerRuntime
+import Encoding
+import Kubernetes
+import HTTP
+import Testing
+
+@testable import Operator
+
+@Suite struct TrainingJobOutputsTests {
+    private let metrics = OutputFile(sizeBytes: 120, crc32c: "AAAAAA==", generation: 7)
+    private let model = OutputFile(sizeBytes: 4_800_000, crc32c: "BBBBBB==", generation: 8)
+
+    private func verdict(
+        files: [String: OutputFile], _ document: JSONValue = ["test_accuracy": [80, 86.71]]
+    ) -> TrainingJobOutputs.Verdict {
+        TrainingJobOutputs.verdict(spec().outputs, files: files, documents: ["metrics.json": .json(document)])
+    }
+
+    @Test func `records what was found`() {
+        let verdict = verdict(files: ["metrics.json": metrics, "model.safetensors": model, "log.txt": metrics])
+        #expect(verdict.failure == nil)
+        #expect(verdict.status.count == 2)
+        #expect(verdict.status.verifiedCount == 2)
+        #expect(verdict.status.sizeBytes == 4_800_120)
+        #expect(verdict.status.files.map(\.path) == ["metrics.json", "model.safetensors"])
+        #expect(verdict.status.files.first?.crc32c == "AAAAAA==")
+        #expect(verdict.status.files.first?.generation == "7")
+    }
+
+    @Test func `a missing file is named`() {
+        let verdict = verdict(files: ["metrics.json": metrics])
+        #expect(verdict.failure?.reason == .outputMissing)
+        #expect(verdict.failure?.message == "model.safetensors is missing")
+        #expect(verdict.status.files.last?.verified == false)
+    }
+
+    @Test func `a file that is too small is named`() {
+        var small = model
+        small.sizeBytes = 0
+        let verdict = verdict(files: ["metrics.json": metrics, "model.safetensors": small])
+        #expect(verdict.failure?.message == "model.safetensors has 0 bytes, at least 1 are required")
+    }
+
+    @Test func `an assertion that does not hold says both numbers`() {
+        let verdict = verdict(
+            files: ["metrics.json": metrics, "model.safetensors": model], ["test_accuracy": [80, 84.5]])
+        #expect(verdict.failure?.reason == .assertionFailed)
+        #expect(
+            verdict.failure?.message
+                == "metrics.json {.test_accuracy[-1:]} is 84.5, which is not at least 85")
+        #expect(verdict.status.files.first?.reason == "AssertionFailed")
+    }
+
+    @Test(arguments: [
+        ("greater", TrainingJob.Outputs.Assertion.Comparison.greaterThan, "86.71", false),
+        ("greater or equal", .greaterThanOrEqual, "86.71", true),
+        ("less", .lessThan, "87", true),
+        ("less or equal", .lessThanOrEqual, "86", false),
+        ("equal", .equal, "86.71", true),
+    ])
+    func `every operator compares`(
+        name: String, comparison: TrainingJob.Outputs.Assertion.Comparison, value: String, holds: Bool
+    ) {
+        let assertion = TrainingJob.Outputs.Assertion(
+            file: "metrics.json", jsonPath: "{.test_accuracy[-1:]}", operator: comparison, value: value)
+        let violation = TrainingJobOutputs.violation(assertion, .json(["test_accuracy": [80, 86.71]]))
+        #expect((violation == nil) == holds)
+    }
+
+    @Test func `a file that is no JSON fails its assertion with a sentence`() {
+        let assertion = TrainingJob.Outputs.Assertion(
+            file: "metrics.json", jsonPath: "{.a}", operator: .equal, value: "1")
+        #expect(TrainingJobOutputs.violation(assertion, .unusable("is not JSON")) == "metrics.json: is not JSON")
+        #expect(TrainingJobOutputs.violation(assertion, nil) == "metrics.json is missing")
+    }
+
+    private func verifying(_ outputs: OutputsObservation, now: Int = 70) -> TrainingJobObservation {
+        var seen = trainingObservation(
+            attemptJob(condition: "Complete"), pods: [attemptPod(phase: "Succeeded", exitCode: 0)], now: moment(now))
+        seen.outputs = outputs
+        return seen
+    }
+
+    @Test func `success is written before anything is released`() {
+        let files = ["metrics.json": metrics, "model.safetensors": model]
+        let plan = TrainingJobPlan.plan(
+            verifying(.found(files: files, documents: ["metrics.json": .json(["test_accuracy": [90]])])))
+        #expect(plan.steps == [])
+        #expect(plan.status.run?.result == "Succeeded")
+        #expect(plan.status.outputs?.verifiedCount == 2)
+        #expect(plan.status.resources.count == 1)
+        #expect(plan.events.map(\.reason) == ["OutputsVerified"])
+    }
+
+    @Test func `an unreadable bucket holds the machines for the grace time only`() {
+        let error = APIError(.unavailable, operation: "storage.objects.list", message: "503")
+        let early = TrainingJobPlan.plan(verifying(.unreadable(error), now: 70))
+        #expect(early.steps == [])
+        #expect(early.status.conditions.first { $0.type == "OutputsVerified" }?.reason == "StorageUnavailable")
+        let late = TrainingJobPlan.plan(verifying(.unreadable(error), now: 60 + 900))
+        #expect(late.steps.count == 1)
+        #expect(late.status.run?.result == nil)
+    }
+
+    @Test func `a run without outputs succeeds by its exit code`() {
+        var seen = verifying(.found(files: [:], documents: [:]))
+        seen.revisions = seen.revisions.mapValues { spec in
+            var spec = spec
+            spec.outputs = nil
+            return spec
+        }
+        #expect(TrainingJobPlan.plan(seen).status.run?.result == "Succeeded")
+    }
+}
+
+@Suite struct JSONPathTests {
+    private let document: JSONValue = ["a": [1, 2.5, 3], "b": ["c d": ["x": -4]], "text": "no number"]
+
+    @Test(arguments: [
+        ("{.a[-1:]}", 3.0), ("{.a[0]}", 1), ("{.a[-2]}", 2.5), ("{.b['c d'].x}", -4), ("{$.a[1]}", 2.5),
+    ])
+    func `names one number`(path: String, expected: Double) throws {
+        #expect(try JSONPath(path).number(in: document) == expected)
+    }
+
+    @Test(arguments: [
+        (".a", ".a: a path stands in braces, e.g. {.test_accuracy[-1:]}"),
+        ("{}", "{} names nothing"),
+        ("{.a[}", "{.a[}: ] is missing"),
+        ("{.a[*]}", "{.a[*]}: [*] is not supported; use an index, [-1:] or ['name']"),
+        ("{..a}", "{..a}: a name must follow the dot (wildcards are not supported)"),
+        ("{.missing}", "{.missing}: there is no member missing"),
+        ("{.a[9]}", "{.a[9]}: a list of 3 elements has no [9]"),
+        ("{.text[0]}", "{.text[0]}: [0] is not of a list"),
+        ("{.text}", "{.text} names no number"),
+    ])
+    func `says what is wrong`(path: String, message: String) {
+        #expect(throws: JSONPathError(message)) { try JSONPath(path).number(in: document) }
+    }
+}
+
+@Suite struct OutputGlobTests {
+    @Test(arguments: [
+        ("metrics.json", "metrics.json", true), ("metrics.json", "a/metrics.json", false),
+        ("model.*", "model.pt", true),
+        ("model.*", "model.d/x", false), ("**.json", "a/b/c.json", true), ("*/x", "a/x", true), ("*/x", "a/b/x", false),
+        ("?.txt", "a.txt", true), ("?.txt", "ab.txt", false), ("**", "", true), ("*", "", true),
+        ("shard-*-of-*", "shard-1-of-2", true), ("a**b", "a/x/b", true), ("a**b", "a/x/c", false),
+    ])
+    func `matches as Cloud Storage does`(pattern: String, path: String, expected: Bool) {
+        #expect(OutputGlob(pattern).matches(path) == expected)
+    }
+
+    @Test func `many stars take no exponential time`() {
+        let pattern = String(repeating: "*a", count: 100)
+        #expect(!OutputGlob(pattern).matches(String(repeating: "a", count: 99) + "b"))
+    }
+}
