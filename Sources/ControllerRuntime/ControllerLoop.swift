@@ -1,6 +1,7 @@
 import HTTP
 import Kubernetes
 import Synchronization
+import Telemetry
 
 /// How a controller is run.
 public struct ControllerOptions: Sendable {
@@ -33,6 +34,7 @@ public final class ControllerLoop<C: Controller>: Sendable {
     private struct State {
         var queue: WorkQueue<ObjectKey>
         var isStopping = false
+        var roundCount = 0
     }
 
     public let store: ObjectStore<C.Object>
@@ -137,7 +139,15 @@ public final class ControllerLoop<C: Controller>: Sendable {
 
     private func round(_ key: ObjectKey) async -> ReconcileOutcome {
         let start = environment.clock.uptime
-        let round = await reconciler.reconcile(key)
+        let number = state.withLock { state in
+            state.roundCount += 1
+            return state.roundCount
+        }
+        let metadata: LogMetadata = [
+            .controller: .string(C.Object.resourceType.plural), .object: .string(key.description),
+            .reconcile: .integer(number),
+        ]
+        let round = await Log.withMetadata(metadata) { await reconciler.reconcile(key) }
         let (depth, active) = state.withLock { ($0.queue.readyCount, $0.queue.activeCount) }
         environment.report(
             .reconciled(

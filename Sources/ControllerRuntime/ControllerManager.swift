@@ -69,6 +69,9 @@ public final class ControllerManager: Sendable {
         return loop
     }
 
+    /// The watched kinds, as `ResourceType.name` says them; complete when all controllers are added.
+    public var watchedResources: [String] { Set(cache.all.map(\.type.name)).sorted() }
+
     /// Whether this replica leads.
     public var isLeading: Bool { state.withLock(\.isLeading) && gate.isOpen }
 

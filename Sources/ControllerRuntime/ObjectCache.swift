@@ -47,9 +47,23 @@ public final class ObjectCache: Sendable {
 
     var all: [Entry] { entries.withLock { Array($0.values) } }
 
-    /// Puts the reply to our own write into the stores of its kind.
+    /// Puts the reply to our own write into the stores of its kind that it belongs to.
     func recordWrite(_ type: ResourceType, _ object: JSONValue) {
-        for entry in all where entry.type == type && entry.selection.labelSelector == nil { entry.record(object) }
+        let labels = object.value(at: ["metadata", "labels"])?.objectValue ?? [:]
+        for entry in all where entry.type == type && entry.selection.selects(labels: labels) { entry.record(object) }
+    }
+}
+
+extension ObjectSelection {
+    /// Whether the label selector picks an object; only `key` and `key=value` are understood, anything else picks none
+    /// (the watch brings the object then).
+    fileprivate func selects(labels: [String: JSONValue]) -> Bool {
+        guard let labelSelector else { return true }
+        return labelSelector.split(separator: ",").allSatisfy { term in
+            let parts = term.split(separator: "=", maxSplits: 1).map(String.init)
+            guard let key = parts.first, let value = labels[key]?.stringValue else { return false }
+            return parts.count == 1 || parts[1] == value
+        }
     }
 }
 

@@ -1,1 +1,48 @@
-print("not there yet")
+import Glibc
+import HTTP
+import Telemetry
+
+// Before anything else: threads inherit the signal mask.
+let signals = StopSignals()
+
+/// Exit statuses, from sysexits.h where it has one.
+enum ExitStatus {
+    static let usage: Int32 = 64
+    static let unavailable: Int32 = 69
+    static let leadershipLost: Int32 = 75
+    static let configuration: Int32 = 78
+}
+
+/// Writes a line for people; nothing else is left to do when that fails.
+func say(_ text: String) {
+    let bytes = Array((text + "\n").utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
+}
+
+var environment: [String: String] = [:]
+var entry = environ
+while let text = entry.pointee {
+    let pair = String(cString: text)
+    if let equals = pair.firstIndex(of: "=") {
+        environment[String(pair[..<equals])] = String(pair[equals...].dropFirst())
+    }
+    entry += 1
+}
+
+let status: Int32
+do throws(Options.UsageError) {
+    switch try Options.parse(Array(CommandLine.arguments.dropFirst())) {
+    case .printVersion:
+        print("trainyard-operator \(Options.version)")
+        status = 0
+    case .printHelp:
+        print(Options.help, terminator: "")
+        status = 0
+    case .run(let options):
+        status = await OperatorProcess(options: options, environment: environment, signals: signals).run()
+    }
+} catch {
+    say("trainyard-operator: \(error.message)\ntrainyard-operator: try --help")
+    status = ExitStatus.usage
+}
+exit(status)

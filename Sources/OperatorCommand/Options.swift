@@ -1,0 +1,170 @@
+import GoogleCloud
+import HTTP
+import Telemetry
+
+/// What the command line says.
+struct Options: Sendable, Equatable {
+    var kubeconfig: String?
+    var cluster: ClusterName?
+    var trainerImage = ""
+    /// An emulator of Google's APIs on this machine.
+    var googleEndpoint: String?
+    var leaderElect = true
+    var leaderElectionNamespace: String?
+    var leaseDuration = Duration.seconds(15)
+    var renewDeadline = Duration.seconds(10)
+    var retryPeriod = Duration.seconds(2)
+    /// `host:port`; nil serves nothing.
+    var health: HealthAddress? = HealthAddress(host: "127.0.0.1", port: 8081)
+    var concurrency = 4
+    var recheckInterval = Duration.seconds(600)
+    var progressInterval = Duration.seconds(30)
+    var logLevel = LogLevel.info
+
+    struct HealthAddress: Sendable, Equatable {
+        var host: String
+        var port: UInt16
+    }
+
+    /// What is to be done.
+    enum Command: Sendable, Equatable {
+        case run(Options)
+        case printVersion
+        case printHelp
+    }
+
+    /// A command line that cannot be followed: a sentence for the user.
+    struct UsageError: Error, Equatable {
+        var message: String
+    }
+
+    static let version = "0.1.0"
+
+    static let help = """
+        trainyard-operator: runs TrainingJobs and GCSArtifacts of a GKE cluster
+
+        usage: trainyard-operator --cluster projects/P/locations/L/clusters/C --trainer-image IMAGE [options]
+
+          --cluster NAME               the GKE cluster that node pools are created in
+          --trainer-image IMAGE        the image of runs that name none
+          --kubeconfig FILE            default: $KUBECONFIG, else the pod's service account, else ~/.kube/config
+          --google-endpoint URL        an emulator of Google's APIs on this machine, e.g. http://127.0.0.1:8080
+          --leader-elect true|false    default true
+          --leader-election-namespace NAMESPACE
+                                       where the lease lies; default: $POD_NAMESPACE, else trainyard-system
+          --lease-duration SECONDS     default 15
+          --renew-deadline SECONDS     default 10; less than the lease duration
+          --retry-period SECONDS       default 2; less than the renew deadline
+          --health-address HOST:PORT   /healthz, /readyz and /metrics; default 127.0.0.1:8081; port 0 takes a free
+                                       one, "off" serves nothing
+          --concurrency N              objects of a kind worked on at the same time; default 4
+          --recheck-seconds SECONDS    how often an unchanged object is looked at; default 600
+          --progress-interval-seconds SECONDS
+                                       shortest time between two status writes with nothing but progress; default 30
+          --log-level LEVEL            debug, info, warning or error; default info
+          --version, --help
+
+        Log lines go to standard error, one JSON object each. Exit status: 0 after SIGTERM or SIGINT, 64 for a wrong
+        command line, 69 when a port or thread cannot be had, 75 when the lease was lost (start again), 78 for a wrong
+        configuration.
+
+        """
+
+    /// Reads the arguments after the program's name; `--flag value` and `--flag=value` are the same.
+    static func parse(_ arguments: [String]) throws(UsageError) -> Command {
+        var options = Options()
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            if argument == "--version" { return .printVersion }
+            if argument == "--help" || argument == "-h" { return .printHelp }
+            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let flag = String(parts[0])
+            guard isKnown(flag) else { throw UsageError(message: "unknown argument: \(argument)") }
+            guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst(), !value.isEmpty else {
+                throw UsageError(message: "\(flag) needs a value")
+            }
+            try options.set(flag, value)
+        }
+        try options.validate()
+        return .run(options)
+    }
+
+    private static func isKnown(_ flag: String) -> Bool {
+        flag.hasPrefix("--") && help.contains("  \(flag) ")
+    }
+
+    private mutating func set(_ flag: String, _ value: String) throws(UsageError) {
+        switch flag {
+        case "--kubeconfig": kubeconfig = value
+        case "--cluster":
+            guard let name = ClusterName(value) else {
+                throw UsageError(message: "--cluster: expected projects/P/locations/L/clusters/C, found \(value)")
+            }
+            cluster = name
+        case "--trainer-image": trainerImage = value
+        case "--google-endpoint": googleEndpoint = try Options.loopback(value)
+        case "--leader-elect":
+            guard let choice = Bool(value) else { throw UsageError(message: "--leader-elect: expected true or false") }
+            leaderElect = choice
+        case "--leader-election-namespace": leaderElectionNamespace = value
+        case "--lease-duration": leaseDuration = .seconds(try Options.integer(flag, value, in: 1...300))
+        case "--renew-deadline": renewDeadline = try Options.seconds(flag, value)
+        case "--retry-period": retryPeriod = try Options.seconds(flag, value)
+        case "--health-address": health = try Options.healthAddress(value)
+        case "--concurrency": concurrency = try Options.integer(flag, value, in: 1...256)
+        case "--recheck-seconds": recheckInterval = .seconds(try Options.integer(flag, value, in: 1...86_400))
+        case "--progress-interval-seconds": progressInterval = try Options.seconds(flag, value)
+        case "--log-level":
+            guard let level = LogLevel(name: value) else {
+                throw UsageError(message: "--log-level: expected debug, info, warning or error")
+            }
+            logLevel = level
+        default: throw UsageError(message: "unknown argument: \(flag)")
+        }
+    }
+
+    private func validate() throws(UsageError) {
+        guard cluster != nil else { throw UsageError(message: "--cluster is required") }
+        guard !trainerImage.isEmpty else { throw UsageError(message: "--trainer-image is required") }
+        guard retryPeriod < renewDeadline, renewDeadline < leaseDuration else {
+            throw UsageError(
+                message: "--retry-period must be less than --renew-deadline, and that less than "
+                    + "--lease-duration")
+        }
+    }
+
+    private static func loopback(_ value: String) throws(UsageError) -> String {
+        guard (try? EndpointOverride(hosts: [], endpoint: value)) != nil else {  // It says only this.
+            throw UsageError(
+                message: "--google-endpoint: an emulator must be on this machine, "
+                    + "such as http://127.0.0.1:8080")
+        }
+        return value
+    }
+
+    private static func integer(
+        _ flag: String, _ value: String, in range: ClosedRange<Int>
+    ) throws(UsageError) -> Int {
+        guard let number = Int(value), range.contains(number) else {
+            throw UsageError(message: "\(flag): expected a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    /// Fractions are allowed: tests use short times.
+    private static func seconds(_ flag: String, _ value: String) throws(UsageError) -> Duration {
+        guard let number = Double(value), (0.01...86_400).contains(number) else {
+            throw UsageError(message: "\(flag): expected a number of seconds from 0.01 to 86400")
+        }
+        return .milliseconds(Int64(number * 1000))
+    }
+
+    private static func healthAddress(_ value: String) throws(UsageError) -> HealthAddress? {
+        if value == "off" { return nil }
+        guard let colon = value.lastIndex(of: ":"), let port = UInt16(value[value.index(after: colon)...]) else {
+            throw UsageError(message: "--health-address: expected HOST:PORT, or off")
+        }
+        let host = value[..<colon].drop { $0 == "[" }.prefix { $0 != "]" }
+        return HealthAddress(host: host.isEmpty ? "0.0.0.0" : String(host), port: port)
+    }
+}
