@@ -110,12 +110,13 @@ extension StorageClient {
     public func objects(
         in bucket: String, _ query: ObjectQuery = ObjectQuery()
     ) async throws(APIError) -> ObjectListing {
-        struct Page: Decodable, ResultPage {
-            var items: [StorageObject]?
-            var prefixes: [String]?
-            var nextPageToken: String?
-            var count: Int { (items?.count ?? 0) + (prefixes?.count ?? 0) }
-        }
+        let call = try objectListing(bucket, query)
+        let pages = try await client.pages(of: ObjectPage.self, call, limit: query.limit)
+        return ObjectListing(
+            objects: pages.flatMap { $0.items ?? [] }, prefixes: pages.flatMap { $0.prefixes ?? [] })
+    }
+
+    private func objectListing(_ bucket: String, _ query: ObjectQuery) throws(APIError) -> GoogleCall {
         let operation = "storage.objects.list"
         var items: [HTTPURL.QueryItem] = [
             .init("projection", "noAcl"), .init("maxResults", String(min(max(query.pageSize, 1), 1000))),
@@ -125,10 +126,23 @@ extension StorageClient {
         if let glob = query.matchGlob { items.append(.init("matchGlob", glob)) }
         if query.versions { items.append(.init("versions", "true")) }
         try Self.check(bucket: bucket, operation: operation)
-        let call = GoogleCall(operation, .get, url(["storage", "v1", "b", bucket, "o"], items))
-        let pages = try await client.pages(of: Page.self, call, limit: query.limit)
-        return ObjectListing(
-            objects: pages.flatMap { $0.items ?? [] }, prefixes: pages.flatMap { $0.prefixes ?? [] })
+        return GoogleCall(operation, .get, url(["storage", "v1", "b", bucket, "o"], items))
+    }
+
+    /// The first objects, at most `pageSize`: for work in batches. None only when there is none. Maps to
+    /// `GET storage/v1/b/B/o`.
+    ///
+    /// - Throws: `.notFound` when there is no such bucket.
+    public func firstObjects(in bucket: String, _ query: ObjectQuery) async throws(APIError) -> [StorageObject] {
+        let call = try objectListing(bucket, query)
+        var next = call
+        while true {
+            let page: ObjectPage = try await client.value(next)
+            if let items = page.items, !items.isEmpty { return items }
+            // A page may be empty and still have a successor.
+            guard let token = page.nextPageToken, !token.isEmpty else { return [] }
+            next.url.query = call.url.query + [HTTPURL.QueryItem("pageToken", token)]
+        }
     }
 
     /// Maps to `DELETE storage/v1/b/B/o/O`.
@@ -147,6 +161,13 @@ extension StorageClient {
         if let match { query.append(.init("ifGenerationMatch", String(match))) }
         try await client.reply(GoogleCall(operation, .delete, try objectURL(name, in: bucket, operation, query)))
     }
+}
+
+private struct ObjectPage: Decodable, ResultPage {
+    var items: [StorageObject]?
+    var prefixes: [String]?
+    var nextPageToken: String?
+    var count: Int { (items?.count ?? 0) + (prefixes?.count ?? 0) }
 }
 
 // MARK: URLs

@@ -1,0 +1,51 @@
+import ControllerRuntime
+import Kubernetes
+
+/// Events as a function of what changed: each is told once, after the status that says the same was written.
+enum GCSArtifactEvents {
+    static func events(from old: GCSArtifact.Status, to new: GCSArtifact.Status) -> [Event] {
+        bucketChanged(old, new) + versionsPublished(old, new) + aliasesMoved(old, new) + stalled(old, new)
+    }
+
+    private static func bucketChanged(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
+        let ready = new.conditions.first(ofType: "Ready")
+        if ready?.reason == GCSArtifactReason.updatingBucket.rawValue,
+            old.conditions.first(ofType: "Ready")?.message != ready?.message
+        {
+            return [
+                Event(
+                    .normal, reason: GCSArtifactReason.updatingBucket.rawValue, action: "PatchBucket",
+                    message: ready?.message ?? "")
+            ]
+        }
+        guard new.bucket?.owned == true, old.bucket?.owned != true, let uri = new.uri else { return [] }
+        return [Event(.normal, reason: "BucketReady", action: "CreateBucket", message: "\(uri) is ready")]
+    }
+
+    private static func versionsPublished(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
+        let known = Set(old.versions.map(\.name))
+        return new.versions.filter { !known.contains($0.name) }.map { version in
+            Event(
+                .normal, reason: GCSArtifactReason.published.rawValue, action: "PublishVersion",
+                message: "version \(version.name) with digest \(version.digest)")
+        }
+    }
+
+    private static func aliasesMoved(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
+        new.aliases.compactMap { alias in
+            let before = old.aliases.first { $0.name == alias.name }
+            guard before?.version != alias.version else { return nil }
+            let from = before.map { " (was \($0.version))" } ?? ""
+            return Event(
+                .normal, reason: "AliasMoved", action: "ResolveAlias",
+                message: "\(alias.name) is \(alias.version)\(from)")
+        }
+    }
+
+    private static func stalled(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
+        guard let now = new.conditions.first(ofType: "Stalled"),
+            now.reason != old.conditions.first(ofType: "Stalled")?.reason
+        else { return [] }
+        return [Event(.warning, reason: now.reason, action: "Reconcile", message: now.message)]
+    }
+}

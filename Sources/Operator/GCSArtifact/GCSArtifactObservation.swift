@@ -1,0 +1,155 @@
+public import Encoding
+public import GoogleCloud
+public import HTTP
+public import Kubernetes
+
+/// All that the plan of a GCSArtifact may look at.
+public struct GCSArtifactObservation: Sendable, Equatable {
+    public var artifact: GCSArtifact
+    public var configuration: OperatorConfiguration
+    public var now: Timestamp
+    /// The bucket of `spec.bucket`; while deleting, the one that `status.uri` names.
+    public var bucket: BucketObservation = .notLooked
+    /// The artifact of `spec.bucketRef`.
+    public var referenced: ReferencedBucket?
+    /// An artifact made before this one whose place overlaps with ours.
+    public var conflict: String?
+    /// Runs with verified outputs here whose version is not in the status yet, oldest first.
+    public var runs: [VerifiedRun] = []
+    /// Who still needs the data; looked at while deleting only.
+    public var users: [String] = []
+    /// What is still below the prefix (in the bucket, where that goes too); looked at while deleting only.
+    public var contents: [ObjectGeneration] = []
+
+    public init(artifact: GCSArtifact, configuration: OperatorConfiguration, now: Timestamp) {
+        self.artifact = artifact
+        self.configuration = configuration
+        self.now = now
+    }
+}
+
+/// What Cloud Storage says about a bucket's name.
+public enum BucketObservation: Sendable, Hashable {
+    case notLooked
+    /// Nobody has the name.
+    case absent
+    /// Somebody has it who does not let us look.
+    case forbidden(String)
+    /// - isInProject: it lies in the project of our cluster.
+    case found(Bucket, isInProject: Bool)
+}
+
+/// The artifact whose bucket a prefix lies in.
+public struct ReferencedBucket: Sendable, Hashable {
+    public var name: String
+    /// Nil when the artifact has no bucket of its own.
+    public var bucket: String?
+    public var isReady: Bool
+    /// Its Ready condition's message.
+    public var message: String
+
+    public init(name: String, bucket: String?, isReady: Bool, message: String = "") {
+        self.name = name
+        self.bucket = bucket
+        self.isReady = isReady
+        self.message = message
+    }
+}
+
+/// A run of a TrainingJob whose outputs lie here and are verified.
+public struct VerifiedRun: Sendable, Hashable {
+    public var job: String
+    public var id: String
+    public var specHash: String?
+    /// `gs://bucket/prefix/` of its outputs.
+    public var prefix: StorageURI
+    public var completionTime: Timestamp
+    /// As the TrainingJob recorded them when it verified them.
+    public var outputs: [TrainingJob.OutputsStatus.File]
+    public var metrics: [TrainingJob.NamedValue]
+    public var manifest: ManifestObservation
+
+    public init(
+        job: String, id: String, specHash: String?, prefix: StorageURI, completionTime: Timestamp,
+        outputs: [TrainingJob.OutputsStatus.File], metrics: [TrainingJob.NamedValue], manifest: ManifestObservation
+    ) {
+        self.job = job
+        self.id = id
+        self.specHash = specHash
+        self.prefix = prefix
+        self.completionTime = completionTime
+        self.outputs = outputs
+        self.metrics = metrics
+        self.manifest = manifest
+    }
+}
+
+/// The manifest of a run's version, as found in the bucket.
+public enum ManifestObservation: Sendable, Hashable {
+    /// Not written yet; these files lie below the run's prefix, by relative path.
+    case absent(files: [String: OutputFile])
+    case written([UInt8])
+    /// The bucket could not be read: not the user's fault yet.
+    case unreadable(APIError)
+}
+
+/// One version of an object.
+public struct ObjectGeneration: Sendable, Hashable {
+    public var name: String
+    public var generation: Int64
+
+    public init(name: String, generation: Int64) {
+        self.name = name
+        self.generation = generation
+    }
+}
+
+/// Side effects of a GCSArtifact in the cloud. Each re-reads the bucket and touches it only if it is (still) ours.
+public enum GCSArtifactAction: Sendable, Hashable {
+    /// Creates a bucket whose intent is in the ledger; done when somebody has the name.
+    case createBucket(BucketConfiguration, owner: ObjectReference)
+    /// Changes settings of the bucket as it was read.
+    case patchBucket(String, BucketPatch, metageneration: Int64, owner: ObjectReference)
+    /// Writes a version's manifest once; done when there is one.
+    case writeManifest([UInt8], to: StorageURI)
+    /// Deletes these versions of objects for good.
+    case deleteObjects([ObjectGeneration], in: String, owner: ObjectReference)
+    /// Deletes the bucket, which is empty.
+    case deleteBucket(String, owner: ObjectReference)
+}
+
+extension GCSArtifactObservation {
+    var status: GCSArtifact.Status { artifact.status ?? GCSArtifact.Status() }
+    var spec: GCSArtifact.Spec { artifact.spec }
+    var uid: String { artifact.metadata.ownerUID }
+    var prefix: String { spec.prefix ?? "" }
+    /// For facts in status: whole seconds.
+    var moment: Timestamp { now.wholeSeconds }
+
+    /// How actions name the object.
+    var owner: ObjectReference {
+        ObjectReference(
+            type: GCSArtifact.resourceType, namespace: artifact.metadata.namespace, name: artifact.metadata.name,
+            uid: artifact.metadata.uid)
+    }
+
+    /// Where the data lies, or will; nil while the bucket's name is not known.
+    var place: StorageURI? {
+        (spec.bucket?.name ?? referenced?.bucket).flatMap { StorageURI(bucket: $0, path: prefix) }
+    }
+
+    /// The bucket, when it is there and ours: our labels, in our project. In prefix mode another object of this cluster
+    /// owns it.
+    var ownBucket: Bucket? {
+        guard case .found(let bucket, isInProject: true) = bucket,
+            GCSArtifactBucket.isOurs(
+                bucket.labels, ownerUID: spec.bucket == nil ? nil : uid, clusterUID: configuration.clusterUID)
+        else { return nil }
+        return bucket
+    }
+
+    /// Whether the user confirmed that data may be deleted with the object.
+    var isDeletionConfirmed: Bool {
+        artifact.metadata.annotations?[Ownership.confirmDeletionAnnotation] == artifact.metadata.name
+    }
+}

@@ -1,0 +1,116 @@
+import ControllerRuntime
+import Encoding
+import GoogleCloud
+import Kubernetes
+
+/// The controller's table of contents: the first rule that answers decides.
+///
+/// The order is part of the safety. Deletion comes first; nothing is created, changed or published in a place that is
+/// wrong, another artifact's, or in a bucket that is not ours.
+enum GCSArtifactPlan {
+    typealias Observation = GCSArtifactObservation
+    typealias Decision = GCSArtifactDecision
+
+    /// How often an object looks whether somebody has acted, where no watch tells.
+    static let slowRecheck: Duration = .seconds(60)
+
+    static let rules = RuleChain<Observation, Decision>(
+        [
+            .init("deleting", GCSArtifactDeletion.deleting),
+            .init("invalidSpec", invalidSpec),
+            .init("prefixConflict", prefixConflict),
+            .init("waitingForBucket", GCSArtifactBucket.waiting),
+            .init("bucketNotOurs", GCSArtifactBucket.notOurs),
+            .init("recordingIntent", GCSArtifactBucket.recordingIntent),
+            .init("creatingBucket", GCSArtifactBucket.creating),
+            .init("locationMismatch", GCSArtifactBucket.locationMismatch),
+            .init("updatingBucket", GCSArtifactBucket.updating),
+            .init("recordingVersions", GCSArtifactVersions.recording),
+            .init("publishingVersions", GCSArtifactVersions.publishing),
+        ], otherwise: ready)
+
+    /// Decides, and derives the rest of the status from the decision.
+    static func plan(_ observation: Observation) -> Plan<GCSArtifact.Status, GCSArtifactAction> {
+        let decision = rules.decide(observation)
+        var status = decision.status
+        status.observedGeneration = observation.artifact.metadata.generation ?? 0
+        status.state = decision.situation.displayState
+        if decision.situation.isInPlace { describePlace(&status, observation) }
+        GCSArtifactVersions.resolveAliases(&status, observation)
+        status.conditions = GCSArtifactConditions.conditions(for: decision.situation, status: status, observation)
+        return Plan(
+            steps: decision.steps, status: status,
+            events: GCSArtifactEvents.events(from: observation.status, to: status), next: decision.next)
+    }
+
+    private static func describePlace(_ status: inout GCSArtifact.Status, _ observation: Observation) {
+        status.uri = observation.place?.description
+        guard let bucket = observation.ownBucket, observation.spec.bucket != nil else { return }
+        var described = GCSArtifact.Status.BucketStatus()
+        described.externalRef = GCSArtifactBucket.externalReference(bucket.name)
+        described.projectNumber = String(bucket.projectNumber)
+        described.location = bucket.location
+        described.metageneration = String(bucket.metageneration)
+        described.owned = true
+        status.bucket = described
+        // An adopted bucket (our labels, a lost status) gets its entry back: it exists and is ours.
+        if status.resources.isEmpty {
+            status.resources = [CloudResource(externalRef: described.externalRef ?? "", role: GCSArtifactBucket.role)]
+        }
+        for index in status.resources.indices where status.resources[index].externalRef == described.externalRef {
+            status.resources[index].state = "Active"
+        }
+    }
+
+    /// Nothing is left to do.
+    private static func ready(_ observation: Observation) -> Decision {
+        Decision(status: observation.status, situation: .ready)
+    }
+
+    // MARK: Rules on the spec
+
+    /// What the CRD's rules refuse, once more: an object may be older than a rule.
+    static func invalidSpec(_ observation: Observation) -> Decision? {
+        guard let problem = problem(of: observation.spec) ?? referenceProblem(observation) else { return nil }
+        return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, problem))
+    }
+
+    private static func problem(of spec: GCSArtifact.Spec) -> String? {
+        guard (spec.bucket == nil) != (spec.bucketRef == nil) else { return "exactly one of bucket, bucketRef" }
+        if spec.bucketRef != nil, spec.prefix == nil { return "prefix mode needs a prefix" }
+        if let prefix = spec.prefix, !isPrefix(prefix) { return "prefix must be a folder that ends with /" }
+        if let name = spec.bucket?.name, !GoogleNames.isBucket(name) { return "bucket.name is not a bucket's name" }
+        switch spec.deletionPolicy {
+        case .retain: break
+        case .deleteObjects: if spec.prefix == nil { return "DeleteObjects needs a prefix" }
+        case .deleteBucket: if spec.bucket == nil { return "DeleteBucket needs a bucket that this object manages" }
+        }
+        let rules = spec.layout == .versioned ? spec.bucket?.lifecycleRules ?? [] : []
+        return rules.contains {
+            $0.action.type == .delete && $0.condition.isLive != false && $0.condition.matchesPrefix == nil
+        }
+            ? "layout Versioned: a Delete rule must name prefixes or be for noncurrent objects only" : nil
+    }
+
+    private static func isPrefix(_ prefix: String) -> Bool {
+        prefix.hasSuffix("/") && !prefix.hasPrefix("/") && GoogleNames.isObject(prefix)
+            && !prefix.split(separator: "/", omittingEmptySubsequences: false).dropLast().contains {
+                $0.isEmpty || $0 == "." || $0 == ".."
+            }
+    }
+
+    private static func referenceProblem(_ observation: Observation) -> String? {
+        guard let referenced = observation.referenced, referenced.bucket == nil else { return nil }
+        return "bucketRef: \(referenced.name) has no bucket of its own"
+    }
+
+    /// The artifact that was there first keeps the place.
+    static func prefixConflict(_ observation: Observation) -> Decision? {
+        guard let other = observation.conflict else { return nil }
+        let place = observation.place?.description ?? observation.prefix
+        let message =
+            "\(place) overlaps with \(other), which was here first: delete this object and make it with another prefix"
+        return Decision(
+            status: observation.status, situation: .actionRequired(.prefixConflict, message), next: .after(slowRecheck))
+    }
+}
