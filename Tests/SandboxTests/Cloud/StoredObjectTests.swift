@@ -164,6 +164,18 @@ import Testing
         #expect(try await fixture.upload("b", "1").status == 200)
     }
 
+    @Test func `links in replies lead back to where the request came`() async throws {
+        let fixture = CloudFixture()
+        try await fixture.createBucket()
+        let stored = try await fixture.upload("a/b", "x").json
+        let link =
+            "/download/storage/v1/b/bucket/o/a%2Fb?generation=\(stored["generation"]?.stringValue ?? "")&alt=media"
+        #expect(stored["mediaLink"] == .string("https://storage.googleapis.com" + link))
+        // Google's own clients download by this link, also from an emulator that they know by its address.
+        let local = try await fixture.call(.get, "http://127.0.0.1:8080/storage/v1/b/bucket/o/a%2Fb").json
+        #expect(local["mediaLink"] == .string("http://127.0.0.1:8080" + link))
+    }
+
     @Test func `unknown parameters, methods and names are refused`() async throws {
         let fixture = CloudFixture()
         try await fixture.createBucket()

@@ -184,8 +184,7 @@ extension StorageAPI {
             "projectNumber": .string(String(configuration.projectNumber)),
             "generation": .string(String(bucket.generation)),
             "metageneration": .string(String(bucket.metageneration)),
-            "etag": .string(
-                StableHash.hex(UInt32(truncatingIfNeeded: bucket.generation ^ bucket.metageneration << 32))),
+            "etag": .string(bucket.etag),
             "timeCreated": .string(bucket.created.description), "updated": .string(bucket.updated.description),
             "locationType": .string(
                 multiRegions.contains(location) ? "multi-region" : location.contains("-") ? "region" : "dual-region"),

@@ -36,7 +36,7 @@ extension StorageAPI {
         var prefixes: [JSONValue] = []
         for entry in page {
             switch entry {
-            case .object(let object): objects.append(json(object, bucket: bucketName))
+            case .object(let object): objects.append(json(object, bucket: bucketName, context))
             case .prefix(let prefix): prefixes.append(.string(prefix))
             }
         }

@@ -53,10 +53,8 @@ extension StorageAPI {
     ) throws(CloudError) -> HTTPReply {
         let id = state.nextSessionID(now: context.now)
         state.sessions[id] = session
-        let url = context.request.url
-        let origin = url.authority.hasSuffix("googleapis.com") ? "https://storage.googleapis.com" : url.origin
         let location = HTTPURL(
-            origin: origin, segments: ["upload", "storage", "v1", "b", session.bucket, "o"],
+            origin: context.origin, segments: ["upload", "storage", "v1", "b", session.bucket, "o"],
             query: [.init("uploadType", "resumable"), .init("name", session.name), .init("upload_id", id)])
         return HTTPReply(status: 200, headers: ["Location": location.description, "X-GUploader-UploadID": id])
     }
@@ -164,7 +162,7 @@ extension StorageAPI {
             storageClass: storageClass, blob: blob, created: context.now, updated: context.now,
             classChanged: context.now)
         state.buckets[session.bucket]?.put(object, now: context.now)
-        return json(object, bucket: session.bucket)
+        return json(object, bucket: session.bucket, context)
     }
 
     private func checkSpace(_ more: Int, _ state: StorageState) throws(CloudError) {

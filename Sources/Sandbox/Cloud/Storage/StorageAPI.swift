@@ -13,6 +13,11 @@ struct StorageAPI: Sendable {
         var script: CloudScript
         /// A chunk keeps only this many of its bytes (`CloudFault.Action.keepOnly`).
         var chunkLimit: Int?
+
+        /// Links in replies lead back to where the request came: Google's own host, or the emulator by its address.
+        var origin: String {
+            request.url.authority.hasSuffix("googleapis.com") ? "https://storage.googleapis.com" : request.url.origin
+        }
     }
 
     init(configuration: CloudConfiguration) {
@@ -52,7 +57,7 @@ struct StorageAPI: Sendable {
         }
         try Preconditions(context.request.url).check(
             generation: object.generation, metageneration: object.metageneration, isRead: true)
-        return (object, json(object, bucket: bucketName))
+        return (object, json(object, bucket: bucketName, context))
     }
 
     private static let pieceBytes: Int64 = 256 << 10
@@ -61,7 +66,7 @@ struct StorageAPI: Sendable {
         let blob = object.blob
         var headers: HTTPHeaders = [
             "Content-Type": object.attributes["contentType"]?.stringValue ?? "application/octet-stream",
-            "ETag": json(object, bucket: "")["etag"]?.stringValue ?? "",
+            "ETag": object.etag,
             "X-Goog-Generation": String(object.generation), "X-Goog-Metageneration": String(object.metageneration),
             "X-Goog-Hash": "crc32c=\(blob.crc32c),md5=\(blob.md5)", "X-Goog-Storage-Class": object.storageClass,
             "X-Goog-Stored-Content-Length": String(blob.size), "Accept-Ranges": "bytes",
@@ -170,7 +175,7 @@ struct StorageAPI: Sendable {
         throw invalid(violation.description)
     }
 
-    func json(_ object: StoredObject, bucket: String) -> JSONValue {
+    func json(_ object: StoredObject, bucket: String, _ context: Context) -> JSONValue {
         let path = "b/\(bucket)/o/\(HTTPURL.encodedSegment(object.name))"
         var value = object.attributes
         let members: [String: JSONValue] = [
@@ -182,11 +187,10 @@ struct StorageAPI: Sendable {
             "md5Hash": .string(object.blob.md5), "storageClass": .string(object.storageClass),
             "timeCreated": .string(object.created.description), "updated": .string(object.updated.description),
             "timeStorageClassUpdated": .string(object.classChanged.description),
-            "etag": .string(
-                StableHash.hex(UInt32(truncatingIfNeeded: object.generation ^ object.metageneration << 32))),
-            "selfLink": .string("https://www.googleapis.com/storage/v1/\(path)"),
+            "etag": .string(object.etag),
+            "selfLink": .string("\(context.origin)/storage/v1/\(path)"),
             "mediaLink": .string(
-                "https://storage.googleapis.com/download/storage/v1/\(path)?generation=\(object.generation)&alt=media"),
+                "\(context.origin)/download/storage/v1/\(path)?generation=\(object.generation)&alt=media"),
         ]
         for (key, member) in members { value[key] = member }
         if let deleted = object.deleted { value["timeDeleted"] = .string(deleted.description) }

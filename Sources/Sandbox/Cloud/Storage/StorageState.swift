@@ -40,6 +40,7 @@ struct StoredBucket: Sendable {
     /// By name; of each the versions, oldest first. Only the last can be live.
     var objects: [String: [StoredObject]] = [:]
 
+    var etag: String { StableHash.hex(UInt32(truncatingIfNeeded: StableHash.fnv1a("\(generation)/\(metageneration)"))) }
     var isVersioned: Bool { settings.value(at: ["versioning", "enabled"])?.boolValue == true }
     var storageClass: String { settings["storageClass"]?.stringValue ?? "STANDARD" }
 
@@ -90,6 +91,7 @@ struct StoredObject: Sendable {
     var deleted: Timestamp?
 
     var isLive: Bool { deleted == nil }
+    var etag: String { StableHash.hex(UInt32(truncatingIfNeeded: StableHash.fnv1a("\(generation)/\(metageneration)"))) }
 }
 
 /// A resumable upload that is not finished.
