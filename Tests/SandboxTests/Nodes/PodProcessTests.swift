@@ -60,6 +60,31 @@ import Testing
         #expect(tail.body == "oops\n")
     }
 
+    @Test func `variables come from config maps, secrets and resources; a missing one is named`() async throws {
+        let world = try await world()
+        try await world.create(
+            "/api/v1/namespaces/default/configmaps",
+            ["apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "c"], "data": ["a": "from-map"]])
+        try await world.create(
+            "/api/v1/namespaces/default/secrets",
+            ["apiVersion": "v1", "kind": "Secret", "metadata": ["name": "s"], "data": ["b": "aGlkZGVu"]])
+        let environment: JSONValue = [
+            ["name": "A", "valueFrom": ["configMapKeyRef": ["name": "c", "key": "a"]]],
+            ["name": "B", "valueFrom": ["secretKeyRef": ["name": "s", "key": "b"]]],
+            ["name": "GPUS", "valueFrom": ["resourceFieldRef": ["resource": "limits.nvidia.com/gpu"]]],
+            ["name": "NONE", "valueFrom": ["secretKeyRef": ["name": "x", "key": "y", "optional": true]]],
+        ]
+        try await world.createPod("known", shell("echo $A $B $GPUS ${NONE-unset}", ["env": environment]))
+        _ = try await pod("known", in: world) { $0.phase == "Succeeded" }
+        #expect(await world.get("\(TestWorld.pods)/known/log") == "from-map hidden 1 unset\n")
+
+        let missing: JSONValue = [["name": "A", "valueFrom": ["configMapKeyRef": ["name": "c", "key": "z"]]]]
+        try await world.createPod("unknown", shell("true", ["env": missing]))
+        let waiting = await world.get("\(TestWorld.pods)/unknown").containerState?["waiting"]
+        #expect(waiting?["reason"] == "CreateContainerConfigError")
+        #expect(waiting?["message"] == "couldn't find key z in configmaps default/c")
+    }
+
     @Test func `a deleted pod's process gets SIGTERM and may end by itself`() async throws {
         let world = try await world()
         try await world.createPod(

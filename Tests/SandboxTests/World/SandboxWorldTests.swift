@@ -92,6 +92,29 @@ import YAML
         try await world.makePool()
     }
 
+    @Test func `the nth pod of a job loses its machine after the nth time`() async throws {
+        let world = try TestWorld(
+            crds: Self.customResources(), program: .scripted { _ in PodResult(after: .seconds(600)) })
+        try await world.create(
+            Self.group + "/trainingjobs",
+            Self.object(
+                "TrainingJob", "train", annotations: ["sandbox.trainyard.dev/preempt-after": "5,10"],
+                spec: ["backend": ["type": "GKE"], "accelerator": ["gpu": ["type": "nvidia-l4", "count": 1]]]))
+        try await world.makePool()
+        let labels: JSONValue = ["trainyard.dev/job": "train"]
+        try await world.createPod("first", TestWorld.podSpec(), labels: labels)
+        await world.advance(seconds: 4)
+        #expect(await world.get("\(TestWorld.pods)/first").phase == "Running")
+        await world.advance(seconds: 2)
+        #expect(await world.get("\(TestWorld.pods)/first").phase == "Failed")
+        await world.advance(seconds: 40)
+        try await world.createPod("second", TestWorld.podSpec(), labels: labels)
+        await world.advance(seconds: 9)
+        #expect(await world.get("\(TestWorld.pods)/second").phase == "Running")
+        await world.advance(seconds: 2)
+        #expect(await world.get("\(TestWorld.pods)/second").phase == "Failed")
+    }
+
     @Test func `a hook sees requests and replies and may change both`() async throws {
         let world = try TestWorld()
         world.world.setHook(

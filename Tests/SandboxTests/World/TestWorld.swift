@@ -117,13 +117,10 @@ struct TestWorld {
         await world.tick()
     }
 
-    func createPod(_ name: String, _ spec: JSONValue) async throws {
+    func createPod(_ name: String, _ spec: JSONValue, labels: JSONValue = [:]) async throws {
+        let metadata: JSONValue = ["name": .string(name), "namespace": "default", "labels": labels]
         try await create(
-            TestWorld.pods,
-            [
-                "apiVersion": "v1", "kind": "Pod", "metadata": ["name": .string(name), "namespace": "default"],
-                "spec": spec,
-            ])
+            TestWorld.pods, ["apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec])
         await world.tick()
     }
 
