@@ -96,11 +96,16 @@ struct OperatorProcess: Sendable {
                 configuration: configuration, kubernetes: kubernetes, container: ContainerClient(google),
                 storage: StorageClient(google), cache: manager.cache, clock: clock),
             options: controllerOptions)
+        manager.add(
+            GCSArtifactController(
+                configuration: configuration, kubernetes: kubernetes, storage: StorageClient(google),
+                cache: manager.cache, clock: clock),
+            options: controllerOptions)
     }
 
     private func reporter() -> @Sendable (RuntimeReport) -> Void {
         let kinds = [TrainingJob.resourceType, GCSArtifact.resourceType]
-        let watched = kinds + TrainingJobController.relations.map(\.type)
+        let watched = kinds + TrainingJobController.relations.map(\.type) + GCSArtifactController.relations.map(\.type)
         let metrics = RuntimeMetrics(
             registry, controllers: kinds.map(\.plural), resources: Set(watched.map(\.name)).sorted())
         for kind in kinds { metrics.setConcurrency(options.concurrency, of: kind.plural) }
