@@ -67,27 +67,27 @@ extension StorageAPI {
     func upload(
         _ id: String, _ context: Context, _ state: inout StorageState
     ) throws(CloudError) -> HTTPReply {
-        guard var session = state.sessions[id] else {
+        guard let started = state.sessions[id]?.started else {
             throw Self.missingSession(isLost: state.lostSessions.contains(id))
         }
-        guard context.now < session.started + Self.sessionLifetime else {
+        guard context.now < started + Self.sessionLifetime else {
             state.sessions[id] = nil
             state.lostSessions.insert(id)
             throw Self.missingSession(isLost: true)
         }
         let range = try ContentRange(context.request)
-        let bytes = try newBytes(range, session, context)
+        let bytes = try newBytes(range, kept: state.sessions[id]?.blob.size ?? 0, context)
         try checkSpace(bytes.count, state)
-        try session.blob.append(bytes)
-        state.sessions[id] = session
+        try state.sessions[id]?.blob.append(bytes)  // In place: a copy would cost the whole upload with every chunk.
         if context.chunkLimit != nil { return .lost }
-        guard let total = range.total, session.blob.size == total else {
-            if range.total.map({ session.blob.size > $0 }) == true {
+        let size = state.sessions[id]?.blob.size ?? 0
+        guard range.total == size else {
+            if range.total.map({ size > $0 }) == true {
                 throw Self.invalid("The upload has more bytes than it said.", location: "Content-Range")
             }
-            return Self.incomplete(session)
+            return Self.incomplete(size)
         }
-        state.sessions[id] = nil
+        guard let session = state.sessions.removeValue(forKey: id) else { throw Self.missingSession(isLost: true) }
         do throws(CloudError) {
             return .json(try finish(session, context, &state))
         } catch {
@@ -106,10 +106,9 @@ extension StorageAPI {
 
     /// The bytes that are new. A chunk may begin before what has been kept, but not behind it.
     private func newBytes(
-        _ range: ContentRange, _ session: UploadSession, _ context: Context
+        _ range: ContentRange, kept: Int64, _ context: Context
     ) throws(CloudError) -> ArraySlice<UInt8> {
         guard let bytes = range.bytes else { return [] }
-        let kept = session.blob.size
         guard bytes.lowerBound <= kept else {
             throw Self.invalid(
                 "Invalid request. According to the Content-Range header, the upload offset is \(bytes.lowerBound) "
@@ -126,9 +125,9 @@ extension StorageAPI {
         return context.chunkLimit.map { new.prefix($0) } ?? new
     }
 
-    private static func incomplete(_ session: UploadSession) -> HTTPReply {
+    private static func incomplete(_ kept: Int64) -> HTTPReply {
         var headers: HTTPHeaders = ["Content-Length": "0"]
-        if session.blob.size > 0 { headers["Range"] = "bytes=0-\(session.blob.size - 1)" }
+        if kept > 0 { headers["Range"] = "bytes=0-\(kept - 1)" }
         return HTTPReply(status: 308, headers: headers)
     }
 
