@@ -106,13 +106,14 @@ let package = Package(
         tests("KernelsTests", ["Kernels"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
         tests("SandboxTests", ["Sandbox", "HTTP", "YAML", "Telemetry", "Encoding"]),
+        tests("TrainerCommandTests", ["TrainerCommand", "Training", "TrainingContract", "Encoding"]),
         tests("TrainyardCommandTests", ["TrainyardCommand", "YAML", "Encoding"]),
         tests(
             "EndToEndTests",
             [
                 "OperatorCommand", "TrainerCommand", "TrainyardCommand", "Sandbox", "Kubernetes", "HTTP", "YAML",
                 "Telemetry", "Encoding",
-            ]),
+            ], exclude: ["verify_model.py"]),
     ],
     cLanguageStandard: .c2x
 )

@@ -51,4 +51,6 @@ struct ThreadScratch {
     let stride: Int
 
     subscript(thread: Int) -> UnsafeMutablePointer<Float> { base + thread * stride }
+
+    func clear(threadCount: Int) { base.update(repeating: 0, count: stride * threadCount) }
 }

@@ -14,16 +14,17 @@ extension CPUBackend {
         let sumCount = shape.weightCount + shape.outputChannels
         let partialSums = memory(.partialSums, plan.chunkCount * sumCount)
         let scratch = threadMemory(plan.scratchCount)
+        // Once is enough: each image overwrites the same places, borders and places without a window stay zero.
+        scratch.clear(threadCount: threadCount)
         pool.run(plan.chunkCount) { chunk, thread in
             let work = BackwardChunk(
                 plan: plan, scratch: scratch[thread], weightSums: partialSums + chunk * sumCount,
                 biasSums: partialSums + chunk * sumCount + shape.weightCount)
+            work.clearSums()
             let last = min(images, (chunk + 1) * plan.chunkSize)
             var first = chunk * plan.chunkSize
             while first < last {
                 let count = min(BackwardPlan.groupSize, last - first)
-                let isFirst = first == chunk * plan.chunkSize
-                work.clear(sums: isFirst)
                 for index in 0..<count {
                     let image = first + index
                     let offset = image * shape.resultCount(epilogue)
@@ -134,13 +135,9 @@ private struct BackwardChunk {
     private var result: UnsafeMutablePointer<Float> { scratch }
     private var bordered: UnsafeMutablePointer<Float> { scratch + BackwardPlan.resultCount }
 
-    /// Zeroes the borders and, at a chunk's start, its sums.
-    func clear(sums: Bool) {
-        bordered.update(repeating: 0, count: BackwardPlan.groupSize * plan.imageStride + AlignedMemory.slack)
-        if sums {
-            weightSums.update(repeating: 0, count: plan.shape.weightCount)
-            biasSums.update(repeating: 0, count: plan.shape.outputChannels)
-        }
+    func clearSums() {
+        weightSums.update(repeating: 0, count: plan.shape.weightCount)
+        biasSums.update(repeating: 0, count: plan.shape.outputChannels)
     }
 
     /// Undoes the epilogue: the gradient before it, with a border of zeros, into scratch memory, and its sums by plane.
@@ -169,14 +166,9 @@ private struct BackwardChunk {
         let width = plan.shape.outputWidth
         var sums = SIMD8<Float>.zero
         for row in 0..<plan.shape.outputHeight {
-            let source = gradient + row * width
-            let rowTarget = target + row * plan.pitch
-            for column in 0..<width {
-                var value = source[column]
-                if let output, output[row * width + column] <= 0 { value = 0 }
-                rowTarget[column] = value
-                sums[column & 7] += value
-            }
+            sums += EpilogueGradient.row(
+                gradient + row * width, output: output.map { $0 + row * width }, count: width,
+                into: target + row * plan.pitch)
         }
         return sums.sum()
     }
@@ -186,18 +178,14 @@ private struct BackwardChunk {
         _ target: UnsafeMutablePointer<Float>
     ) -> Float {
         let width = plan.shape.pooledWidth
-        var sum: Float = 0
+        var sums = SIMD4<Float>.zero
         for row in 0..<plan.shape.pooledHeight {
-            let rowTarget = target + 2 * row * plan.pitch
-            for column in 0..<width {
-                let source = row * width + column
-                let value = output[source] <= 0 ? 0 : gradient[source]
-                let place = Int(maxima[source])
-                rowTarget[(place >> 1) * plan.pitch + 2 * column + (place & 1)] = value
-                sum += value
-            }
+            let offset = row * width
+            sums += EpilogueGradient.windows(
+                gradient + offset, output: output + offset, maxima: maxima + offset, count: width,
+                into: target + 2 * row * plan.pitch, pitch: plan.pitch)
         }
-        return sum
+        return sums.sum()
     }
 
     /// dx[c][p] = Σ over output planes o, taps of W[o][c][tap] · bordered[o][p + turned tap], for all positions p of the
