@@ -106,7 +106,9 @@ let package = Package(
         tests("KernelsTests", ["Kernels"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
         tests("SandboxTests", ["Sandbox", "HTTP", "YAML", "Telemetry", "Encoding"]),
-        tests("TrainerCommandTests", ["TrainerCommand", "Training", "TrainingContract", "Encoding"]),
+        tests(
+            "TrainerCommandTests",
+            ["TrainerCommand", "Training", "TrainingContract", "Sandbox", "HTTP", "Telemetry", "Encoding"]),
         tests("TrainyardCommandTests", ["TrainyardCommand", "YAML", "Encoding"]),
         tests(
             "EndToEndTests",

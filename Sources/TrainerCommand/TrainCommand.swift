@@ -8,20 +8,19 @@ import TrainingContract
 struct TrainCommand: Sendable {
     let plan: RunPlan
     let storage: TrainingStorage
-    let signals: StopSignals
     let clock: any WallClock
-    let log: TrainerLog
+    let log: Log
+    /// Asked before each step.
+    let shouldStop: @Sendable () -> Bool
 
     /// - Throws: what ended the run; a stop on request is a result.
     func run() async throws(TrainingError) -> TrainerExitCode {
         let files = DatasetFiles(prefix: plan.inputURI, storage: storage)
         let training = try await files.training(limit: plan.configuration.trainImages)
-        if signals.isStopRequested { return stoppedBeforeTraining() }
+        if shouldStop() { return stoppedBeforeTraining() }
         let test = try await files.test(limit: plan.configuration.testImages)
-        if signals.isStopRequested { return stoppedBeforeTraining() }
-        log.info(
-            "data read",
-            ["train.images": .integer(Int64(training.count)), "test.images": .integer(Int64(test.count))])
+        if shouldStop() { return stoppedBeforeTraining() }
+        log.info("data read", [.count: .integer(training.count), .path: .string(plan.inputURI)])
         let (reports, continuation) = AsyncStream.makeStream(
             of: ProgressReport.self, bufferingPolicy: .bufferingNewest(1))
         let session = try TrainingSession(
@@ -49,22 +48,22 @@ struct TrainCommand: Sendable {
                 let bytes = Array(try JSONValue(encoding: report).prettyPrinted().utf8)
                 try await storage.write(uri, bytes, "application/json")
             } catch {
-                log.warning("progress not written", ["error.message": .string("\(error)")])
+                log.warning("progress not written", [.errorMessage: .string("\(error)")])
             }
         }
     }
 
     private func context(reportingTo reports: AsyncStream<ProgressReport>.Continuation) -> TrainingContext {
-        let clock = clock, signals = signals, log = log
+        let clock = clock, people = TrainerLog(log: log)
         return TrainingContext(
             runID: plan.runID, attempt: plan.attempt, outputURI: plan.outputURI, checkpointURI: plan.checkpointURI,
             resumeURI: plan.resumeURI, keepLastCheckpoints: plan.keepLastCheckpoints, storage: storage,
-            shouldStop: { signals.isStopRequested }, now: { clock.now }, seconds: monotonicSeconds,
-            report: { reports.yield($0) }, notice: { log.notice($0) })
+            shouldStop: shouldStop, now: { clock.now }, seconds: monotonicSeconds,
+            report: { reports.yield($0) }, notice: { people.notice($0) })
     }
 
     private func stoppedBeforeTraining() -> TrainerExitCode {
-        log.info("stopped before training", [:])
+        log.info("stopped before training")
         return .stoppedAfterCheckpoint
     }
 
@@ -73,10 +72,10 @@ struct TrainCommand: Sendable {
         case .finished(let metrics):
             log.info(
                 "training finished",
-                ["epoch": .integer(Int64(metrics.epoch)), "test_accuracy": .number(metrics.testAccuracy)])
+                [.epoch: .integer(metrics.epoch), .accuracy: .number(metrics.testAccuracy)])
             return .success
         case .stopped(let step, let epoch, let uri):
-            log.stopped(step: step, epoch: epoch, checkpointURI: uri)
+            TrainerLog(log: log).stopped(step: step, epoch: epoch, checkpointURI: uri)
             return .stoppedAfterCheckpoint
         }
     }

@@ -6,10 +6,12 @@ import TrainingContract
 
 /// Flags and environment → wiring → run → exit code.
 enum Trainer {
-    static func main(arguments: [String], environment: [String: String], signals: StopSignals) async -> TrainerExitCode
-    {
+    /// - Parameter shouldStop: asked before each step.
+    static func main(
+        arguments: [String], environment: [String: String], shouldStop: @escaping @Sendable () -> Bool
+    ) async -> TrainerExitCode {
         let clock = SystemClock()
-        let log = TrainerLog(clock: clock)
+        let log = Log(clock: clock)
         do throws(TrainingError) {
             let options = try Options(arguments)
             if options.command == .help {
@@ -19,12 +21,12 @@ enum Trainer {
             let plan = try RunPlan(options, environment: environment)
             try MachineCheck.run(outputFolder: plan.outputURI.hasPrefix("gs://") ? nil : plan.outputURI)
             let command = TrainCommand(
-                plan: plan, storage: try storage(for: plan, environment: environment, clock: clock),
-                signals: signals, clock: clock, log: log)
+                plan: plan, storage: try storage(for: plan, environment: environment, clock: clock), clock: clock,
+                log: log, shouldStop: shouldStop)
             return try await command.run()
         } catch {
             log.error(
-                "training failed", ["error.code": .string("\(error.code)"), "error.message": .string(error.message)])
+                "training failed", [.errorCode: .string("\(error.code)"), .errorMessage: .string(error.message)])
             return error.code
         }
     }

@@ -1,66 +1,56 @@
-import Encoding
 import Glibc
 import Telemetry
 import Training
 
 /// JSON lines on standard error for machines, and one readable line per epoch on standard output for people.
 struct TrainerLog: Sendable {
-    let clock: any WallClock
-
-    func info(_ message: String, _ metadata: [String: JSONValue]) { write("INFO", message, metadata) }
-
-    func warning(_ message: String, _ metadata: [String: JSONValue]) { write("WARNING", message, metadata) }
-
-    func error(_ message: String, _ metadata: [String: JSONValue]) { write("ERROR", message, metadata) }
-
-    private func write(_ severity: String, _ message: String, _ metadata: [String: JSONValue]) {
-        var line = metadata
-        line["severity"] = .string(severity)
-        line["time"] = .string(clock.now.description)
-        line["message"] = .string(message)
-        put(JSONValue.object(line).serializedText(), to: STDERR_FILENO)
-    }
+    let log: Log
 
     func notice(_ notice: TrainingNotice) {
         switch notice {
         case .resumed(let step, let uri):
-            info("resumed", ["step": .integer(Int64(step)), "checkpoint": .string(uri)])
-            put("resumed at step \(step) from \(uri)", to: STDOUT_FILENO)
+            log.info("resumed", [.stepCount: .integer(step), .checkpoint: .string(uri)])
+            put("resumed at step \(step) from \(uri)")
         case .checkpointSkipped(let message):
-            warning("checkpoint skipped", ["error.message": .string(message)])
+            log.warning("checkpoint skipped", [.errorMessage: .string(message)])
         case .checkpointWritten(let step, let uri):
-            info("checkpoint written", ["step": .integer(Int64(step)), "checkpoint": .string(uri)])
+            log.info("checkpoint written", [.stepCount: .integer(step), .checkpoint: .string(uri)])
         case .epochFinished(let metrics, let totalEpochs):
-            info(
-                "epoch finished",
-                [
-                    "epoch": .integer(Int64(metrics.epoch)), "train_loss": .number(metrics.trainLoss),
-                    "test_loss": .number(metrics.testLoss), "test_accuracy": .number(metrics.testAccuracy),
-                    "images_per_second": .number(metrics.imagesPerSecond),
-                ])
-            let text = [
-                "epoch \(metrics.epoch)/\(totalEpochs)", "train loss \(decimal(metrics.trainLoss, 4))",
-                "test loss \(decimal(metrics.testLoss, 4))", "accuracy \(decimal(metrics.testAccuracy, 2)) %",
-                "\(decimal(metrics.imagesPerSecond, 0)) images/s",
-            ]
-            put(text.joined(separator: "  "), to: STDOUT_FILENO)
+            epochFinished(metrics, totalEpochs: totalEpochs)
         }
     }
 
-    func stopped(step: Int, epoch: Int, checkpointURI: String?) {
-        info("stopped", ["step": .integer(Int64(step)), "checkpoint": checkpointURI.map { .string($0) } ?? .null])
-        let place = checkpointURI.map { "checkpoint at \($0)" } ?? "no place for checkpoints: this work is lost"
-        put("stopped at epoch \(epoch + 1), step \(step); \(place)", to: STDOUT_FILENO)
+    private func epochFinished(_ metrics: EpochMetrics, totalEpochs: Int) {
+        log.info(
+            "epoch finished",
+            [
+                .epoch: .integer(metrics.epoch), .stepCount: .integer(metrics.step),
+                .loss: .number(metrics.trainLoss), .accuracy: .number(metrics.testAccuracy),
+                .imagesPerSecond: .number(metrics.imagesPerSecond),
+            ])
+        let parts = [
+            "epoch \(metrics.epoch)/\(totalEpochs)", "train loss \(Self.decimal(metrics.trainLoss, 4))",
+            "test loss \(Self.decimal(metrics.testLoss, 4))", "accuracy \(Self.decimal(metrics.testAccuracy, 2)) %",
+            "\(Self.decimal(metrics.imagesPerSecond, 0)) images/s",
+        ]
+        put(parts.joined(separator: "  "))
     }
 
-    private func put(_ line: String, to descriptor: Int32) {
+    /// The run ended on request.
+    func stopped(step: Int, epoch: Int, checkpointURI: String?) {
+        let place = checkpointURI.map { "checkpoint at \($0)" } ?? "no place for checkpoints, so this work is lost"
+        log.info("stopped", [.stepCount: .integer(step), .checkpoint: .string(checkpointURI ?? "none")])
+        put("stopped at epoch \(epoch + 1), step \(step): \(place)")
+    }
+
+    private func put(_ line: String) {
         let bytes = Array((line + "\n").utf8)
         // Output that nobody reads is no reason to stop training.
-        _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        _ = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
     }
 
     /// A number with a fixed count of digits after the point.
-    private func decimal(_ value: Double, _ digits: Int) -> String {
+    static func decimal(_ value: Double, _ digits: Int) -> String {
         guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }

@@ -15,5 +15,6 @@ while let text = entry.pointee {
 }
 
 let code = await Trainer.main(
-    arguments: Array(CommandLine.arguments.dropFirst()), environment: environment, signals: signals)
+    arguments: Array(CommandLine.arguments.dropFirst()), environment: environment,
+    shouldStop: { signals.isStopRequested })
 exit(code.rawValue)

@@ -1,0 +1,104 @@
+import Encoding
+import HTTP
+import Sandbox
+import Synchronization
+import Telemetry
+import Testing
+import TrainingContract
+
+@testable import TrainerCommand
+
+/// The trainer against a simulated Cloud Storage over loopback.
+struct CloudRunTests {
+    /// A cloud with two buckets and a small dataset, and the environment of a pod beside it.
+    private func withCloud(
+        dataset: Bool = true, _ body: (SimulatedCloud, [String: String]) async throws -> Void
+    ) async throws {
+        let cloud = SimulatedCloud(CloudConfiguration(clock: SystemClock()))
+        for bucket in ["data-bucket", "runs-bucket"] {
+            let url = try #require(HTTPURL("https://storage.googleapis.com/storage/v1/b?project=sandbox-project"))
+            let body = JSONValue.object(["name": .string(bucket)]).serialized()
+            let reply = await cloud.respond(
+                to: HTTPRequest(.post, url, headers: ["Content-Type": "application/json"], body: body))
+            #expect(reply.status == 200)
+        }
+        if dataset {
+            for (stem, count) in [("train", 64), ("t10k", 20)] {
+                try cloud.putObject(
+                    bucket: "data-bucket", name: "\(stem)-images-idx3-ubyte",
+                    bytes: idx([count, 28, 28], (0..<(count * 784)).map { UInt8(truncatingIfNeeded: $0 * 7919 >> 4) }))
+                try cloud.putObject(
+                    bucket: "data-bucket", name: "\(stem)-labels-idx1-ubyte",
+                    bytes: idx([count], (0..<count).map { UInt8($0 % 10) }))
+            }
+        }
+        let server = try HTTPServer(handler: cloud)
+        let environment = [
+            "STORAGE_EMULATOR_HOST": server.origin, "ML_RUN_ID": "job-12345-r1",
+            "ML_INPUT_DATA_URI": "gs://data-bucket/", "ML_OUTPUT_URI": "gs://runs-bucket/runs/r1/",
+            "ML_CHECKPOINT_URI": "gs://runs-bucket/checkpoints/r1/",
+            "ML_PROGRESS_URI": "gs://runs-bucket/runs/r1/progress.json", "HP_EPOCHS": "2", "HP_BATCHSIZE": "32",
+        ]
+        do {
+            try await body(cloud, environment)
+        } catch {
+            await server.stop()
+            throw error
+        }
+        await server.stop()
+    }
+
+    private func idx(_ extents: [Int], _ bytes: [UInt8]) -> [UInt8] {
+        [0, 0, 8, UInt8(extents.count)] + extents.flatMap { [0, 0, UInt8($0 >> 8), UInt8($0 & 255)] } + bytes
+    }
+
+    private func json(_ cloud: SimulatedCloud, _ name: String) throws -> JSONValue {
+        try JSONValue(parsing: try #require(try cloud.readObject(bucket: "runs-bucket", name: name)))
+    }
+
+    @Test func `a run leaves model, metrics, progress and checkpoints in the bucket`() async throws {
+        try await withCloud { cloud, environment in
+            let code = await Trainer.main(arguments: ["train"], environment: environment) { false }
+            #expect(code == .success)
+            #expect(try cloud.readObject(bucket: "runs-bucket", name: "runs/r1/model.safetensors")?.count == 4_800_168)
+            #expect(try json(cloud, "runs/r1/metrics.json")["test_accuracy"]?.arrayValue?.count == 2)
+            let progress: ProgressReport = try json(cloud, "runs/r1/progress.json").decode()
+            #expect(progress.epoch == 2 && progress.step == 4 && progress.estimatedRemainingSeconds == 0)
+            #expect(progress.checkpoint?.uri == "gs://runs-bucket/checkpoints/r1/step-00000004/")
+            #expect(try json(cloud, "checkpoints/r1/step-00000004/manifest.json")["runID"] == "job-12345-r1")
+        }
+    }
+
+    @Test func `a stopped run leaves a checkpoint, and the next start goes on from it`() async throws {
+        try await withCloud { cloud, environment in
+            let questions = Atomic<Int>(0)
+            // Two while the data is read, one before the first step.
+            let stopped = await Trainer.main(arguments: ["train"], environment: environment) {
+                questions.add(1, ordering: .relaxed).newValue > 3
+            }
+            #expect(stopped == .stoppedAfterCheckpoint)
+            #expect(try cloud.readObject(bucket: "runs-bucket", name: "runs/r1/metrics.json") == nil)
+            #expect(try json(cloud, "runs/r1/progress.json")["checkpoint"]?["step"] == 1)
+            let resumed = await Trainer.main(
+                arguments: ["train"], environment: environment.merging(["ML_ATTEMPT": "2"]) { $1 }
+            ) { false }
+            #expect(resumed == .success)
+            let progress: ProgressReport = try json(cloud, "runs/r1/progress.json").decode()
+            #expect(progress.fromStep == 1 && progress.attempt == 2 && progress.step == 4)
+        }
+    }
+
+    @Test func `what is wrong has its exit code`() async throws {
+        try await withCloud(dataset: false) { cloud, environment in
+            func code(_ changes: [String: String] = [:]) async -> TrainerExitCode {
+                await Trainer.main(arguments: ["train"], environment: environment.merging(changes) { $1 }) { false }
+            }
+            #expect(await code() == .missingInput)
+            try cloud.putObject(bucket: "data-bucket", name: "train-images-idx3-ubyte.gz", bytes: [0x1F, 0x8B, 8, 1])
+            try cloud.putObject(bucket: "data-bucket", name: "train-labels-idx1-ubyte.gz", bytes: [0])
+            #expect(await code() == .badData)
+            #expect(await code(["HP_EPOCHS": "0"]) == .usage)
+            #expect(await code(["STORAGE_EMULATOR_HOST": "http://192.0.2.1:80"]) == .usage)
+        }
+    }
+}
