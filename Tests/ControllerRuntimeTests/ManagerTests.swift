@@ -9,10 +9,10 @@ import Testing
 
 /// Lets other tasks run until something holds; fails after a bound, so that nothing hangs.
 private func eventually(
-    _ what: String, _ holds: () throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation
+    _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ holds: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + .seconds(20)
-    while !(try holds()) {
+    while !(try await holds()) {
         guard ContinuousClock.now < deadline else {
             Issue.record("never came: \(what)", sourceLocation: sourceLocation)
             throw CancellationError()
@@ -23,19 +23,19 @@ private func eventually(
 
 /// Replicas over one cluster and one cloud, on one clock that stands still.
 private final class Replicas: Sendable {
-    let clock = VirtualClock()
-    let cluster = ToyCluster()
+    let cluster: WidgetCluster
     let cloud = WidgetCloud()
-    let reports = Mutex<[String]>([])
+    private let reports = Mutex<[String]>([])
+
+    init() async throws { cluster = try await WidgetCluster() }
+
+    var clock: VirtualClock { cluster.clock }
 
     func replica(_ identity: String, isElected: Bool = true) -> (manager: ControllerManager, interceptor: Interceptor) {
-        let interceptor = Interceptor(cluster)
-        let client = KubernetesClient(
-            transport: HandlerTransport(interceptor), server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"))
-        let random = Mutex(SeededGenerator(seed: 7))
+        let interceptor = Interceptor(cluster.server)
+        let client = WidgetCluster.client(over: interceptor)
         let environment = RuntimeEnvironment(
-            client: client, clock: .virtual(clock),
-            random: { random.withLock { Double.random(in: 0..<1, using: &$0) } },
+            client: client, clock: .virtual(clock), random: seededRandom(),
             report: { report in
                 switch report {
                 case .leadershipGained(let who): self.reports.withLock { $0.append("\(who) leads") }
@@ -50,35 +50,21 @@ private final class Replicas: Sendable {
         return (manager, interceptor)
     }
 
-    var admin: KubernetesClient {
-        KubernetesClient(
-            transport: HandlerTransport(cluster), server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"))
-    }
-
-    func create(_ name: String, size: Int = 3, partner: String? = nil) async throws {
-        var spec: JSONValue = ["size": .integer(Int64(size))]
-        spec["partner"] = partner.map { .string($0) }
-        try await admin.create(
-            Widget.resourceType, ["metadata": ["name": .string(name), "namespace": "ns"], "spec": spec])
-    }
-
-    func isReady(_ name: String) throws -> Bool {
-        try cluster.object("widgets", name)?.decode(Widget.self).status?.conditions.isTrue("Ready") == true
-    }
-
     var said: [String] { reports.withLock { $0 } }
 
     /// Moves the clock in steps until something holds; each step waits until so many tasks sleep on the clock, so that
     /// time does not run away from electors that have not had their turn.
     func advance(
-        until what: String, by step: Duration = .milliseconds(250), sleepers: Int = 0, _ holds: () throws -> Bool
+        until what: String, by step: Duration = .milliseconds(250), sleepers: Int = 0,
+        _ holds: () async throws -> Bool
     ) async throws {
         for _ in 0..<400 {
             for _ in 0..<50 { await Task.yield() }
             try await eventually("\(sleepers) sleepers before: \(what)") {
-                try clock.sleeperCount >= sleepers || holds()
+                if clock.sleeperCount >= sleepers { return true }
+                return try await holds()
             }
-            if try holds() { return }
+            if try await holds() { return }
             clock.advance(by: step)
         }
         try await eventually(what, holds)
@@ -87,27 +73,31 @@ private final class Replicas: Sendable {
 
 @Suite(.timeLimit(.minutes(1))) struct ManagerTests {
     @Test func `objects that are there and objects that come are worked on, and a stop ends it`() async throws {
-        let world = Replicas()
-        try await world.create("early")
+        let world = try await Replicas()
+        try await world.cluster.create("early")
         let (manager, _) = world.replica("a", isElected: false)
         async let exit = manager.run()
-        try await world.advance(until: "early is ready") { try world.isReady("early") }
-        try await world.create("late")
-        try await world.advance(until: "late is ready") { try world.isReady("late") }
+        try await world.advance(until: "early is ready") { try await world.cluster.isReady("early") }
+        try await world.cluster.create("late")
+        try await world.advance(until: "late is ready") { try await world.cluster.isReady("late") }
         #expect(manager.missing == [])
         manager.stop()
         #expect(await exit == .stopped)
     }
 
     @Test func `a watch that was told to list again notices what was deleted meanwhile`() async throws {
-        let world = Replicas()
-        try await world.create("w")
+        let world = try await Replicas()
+        try await world.cluster.create("w")
         let (manager, interceptor) = world.replica("a", isElected: false)
         async let exit = manager.run()
-        try await world.advance(until: "w is ready") { try world.isReady("w") }
-        try await world.admin.delete(ObjectReference(type: Widget.resourceType, namespace: "ns", name: "w"))
-        world.cluster.compact()
-        try await world.advance(until: "w is gone") { world.cluster.object("widgets", "w") == nil }
+        try await world.advance(until: "w is ready") { try await world.cluster.isReady("w") }
+        // The watch breaks, and when it is back the server has forgotten where it was.
+        interceptor.before { $0.isRequest("WATCH widgets") ? .failure(503, "ServiceUnavailable") : nil }
+        world.cluster.server.endWatches()
+        try await world.cluster.delete("w")
+        world.cluster.server.compact()
+        interceptor.before { _ in nil }
+        try await world.advance(until: "w is gone") { try await world.cluster.widget("w") == nil }
         #expect(world.cloud.sizes.isEmpty)
         #expect(interceptor.log.filter { $0 == "GET widgets" }.count >= 2)
         manager.stop()
@@ -115,47 +105,47 @@ private final class Replicas: Sendable {
     }
 
     @Test func `a change of a child and of a partner makes the loop look again`() async throws {
-        let world = Replicas()
-        try await world.create("w", partner: "other")
+        let world = try await Replicas()
+        try await world.cluster.create("w", partner: "other")
         let (manager, interceptor) = world.replica("a", isElected: false)
         async let exit = manager.run()
-        try await world.advance(until: "w is ready") { try world.isReady("w") }
+        try await world.advance(until: "w is ready") { try await world.cluster.isReady("w") }
         let looks = { interceptor.log.filter { $0 == "GET services/w" }.count }
         let before = looks()
-        try await world.admin.mergePatch(
+        try await world.cluster.admin.mergePatch(
             ObjectReference(type: Service.resourceType, namespace: "ns", name: "w"),
             ["metadata": ["labels": ["a": "b"]]])
         try await eventually("a look after the service changed") { looks() > before }
         let between = looks()
-        try await world.create("other")
+        try await world.cluster.create("other")
         try await eventually("a look after the partner came") { looks() > between }
         manager.stop()
         #expect(await exit == .stopped)
     }
 
     @Test func `two candidates: one leads, the other takes over at once after a clean stop`() async throws {
-        let world = Replicas()
+        let world = try await Replicas()
         let (first, _) = world.replica("a")
         async let firstExit = first.run()
         try await world.advance(until: "a leads") { world.said == ["a leads"] }
         let (second, secondRequests) = world.replica("b")
         async let secondExit = second.run()
-        try await world.create("w")
-        try await world.advance(until: "w is ready") { try world.isReady("w") }
+        try await world.cluster.create("w")
+        try await world.advance(until: "w is ready") { try await world.cluster.isReady("w") }
         #expect(secondRequests.writes == [])
         first.stop()
         #expect(await firstExit == .stopped)
         let stoppedAt = world.clock.now
         try await world.advance(until: "b leads", sleepers: 1) { world.said.last == "b leads" }
         #expect(world.clock.now - stoppedAt <= .milliseconds(2650))
-        try await world.create("x")
-        try await world.advance(until: "x is ready") { try world.isReady("x") }
+        try await world.cluster.create("x")
+        try await world.advance(until: "x is ready") { try await world.cluster.isReady("x") }
         second.stop()
         #expect(await secondExit == .stopped)
     }
 
     @Test func `a leader that cannot renew stops changing things before another may lead`() async throws {
-        let world = Replicas()
+        let world = try await Replicas()
         let (first, firstRequests) = world.replica("a")
         async let firstExit = first.run()
         try await world.advance(until: "a leads") { world.said == ["a leads"] }
@@ -176,41 +166,43 @@ private final class Replicas: Sendable {
     }
 
     @Test func `a frozen leader finds its gate closed when it wakes, without having looked`() async throws {
-        let world = Replicas()
+        let world = try await Replicas()
         let clock = RuntimeClock.virtual(world.clock)
         let gate = MutationGate(clock: clock)
-        let environment = RuntimeEnvironment(client: world.admin, clock: clock)
+        let environment = RuntimeEnvironment(client: WidgetCluster.client(over: world.cluster.server), clock: clock)
         let elector = LeaderElector(
             environment: environment, options: LeaderElectionOptions(namespace: "ns", identity: "a"), gate: gate)
         #expect(await elector.acquire())
         #expect(gate.isOpen)
         world.clock.advance(by: .seconds(20))
         #expect(!gate.isOpen)
-        let transport = GatedTransport(HandlerTransport(world.cluster), gate: gate)
+        let transport = GatedTransport(HandlerTransport(world.cluster.server), gate: gate)
         let url = HTTPURL(origin: "http://127.0.0.1:1", path: "/api/v1/namespaces/ns/services")
         await #expect { try await transport.send(HTTPRequest(.post, url)) } throws: {
             ($0 as? APIError)?.code == .cancelled
         }
-        #expect(try await transport.send(HTTPRequest(.get, url)).status == 200)
+        #expect(try await transport.send(HTTPRequest(.get, url)).status == 401)
     }
 
     @Test func `a lease that is deleted or taken by hand leaves one leader`() async throws {
-        let world = Replicas()
+        let world = try await Replicas()
         let (first, _) = world.replica("a")
         async let firstExit = first.run()
         try await world.advance(until: "a leads") { world.said == ["a leads"] }
         let lease = ObjectReference(type: Lease.resourceType, namespace: "ns", name: "trainyard-operator")
-        try await world.admin.delete(lease)
-        try await world.advance(until: "the lease is back") { world.cluster.object("leases", lease.name) != nil }
+        try await world.cluster.admin.delete(lease)
+        try await world.advance(until: "the lease is back") {
+            try await world.cluster.admin.find(Lease.self, namespace: "ns", name: lease.name) != nil
+        }
         #expect(world.said == ["a leads"])
-        try await world.admin.mergePatch(lease, ["spec": ["holderIdentity": "thief"]])
+        try await world.cluster.admin.mergePatch(lease, ["spec": ["holderIdentity": "thief"]])
         try await world.advance(until: "a lost") { world.said.contains("a lost") }
         #expect(await firstExit == .leadershipLost)
         #expect(!first.gate.isOpen)
     }
 
     @Test func `what is missing at the start is named, and comes without a restart`() async throws {
-        let world = Replicas()
+        let world = try await Replicas()
         let (manager, interceptor) = world.replica("a", isElected: false)
         interceptor.before { $0.isRequest("GET widgets") ? .failure(404, "NotFound") : nil }
         async let exit = manager.run()
@@ -222,13 +214,12 @@ private final class Replicas: Sendable {
     }
 
     @Test func `one object that does not decode does not stall the others`() async throws {
-        let world = Replicas()
-        try await world.admin.create(
-            Widget.resourceType, ["metadata": ["name": "poison", "namespace": "ns"], "spec": ["size": "three"]])
-        try await world.create("w")
+        let world = try await Replicas()
+        try await world.cluster.create("poison", size: "three")
+        try await world.cluster.create("w")
         let (manager, _) = world.replica("a", isElected: false)
         async let exit = manager.run()
-        try await world.advance(until: "w is ready") { try world.isReady("w") }
+        try await world.advance(until: "w is ready") { try await world.cluster.isReady("w") }
         manager.stop()
         #expect(await exit == .stopped)
     }

@@ -3,7 +3,6 @@ import HTTP
 import Kubernetes
 import Sandbox
 import Synchronization
-import Testing
 
 @testable import ControllerRuntime
 
@@ -56,51 +55,57 @@ final class Interceptor: HTTPHandler {
 }
 
 /// A cluster, a fake cloud and the widgets' loop over them, stepped by the test on a clock that stands still.
-final class TestWorld: Sendable {
-    let clock = VirtualClock()
-    let cluster = ToyCluster()
+struct TestWorld: Sendable {
+    let cluster: WidgetCluster
     let interceptor: Interceptor
-    let cloud = WidgetCloud()
+    let cloud: WidgetCloud
     let cache = ObjectCache()
     let gate: MutationGate
     let environment: RuntimeEnvironment
     let loop: ControllerLoop<WidgetController>
-    /// The test's own hands, past the interceptor.
-    let admin: KubernetesClient
 
-    init(options: ControllerOptions = ControllerOptions()) {
-        interceptor = Interceptor(cluster)
-        let server = HTTPURL(origin: "http://127.0.0.1:1", path: "/")
-        let client = KubernetesClient(transport: HandlerTransport(interceptor), server: server)
-        admin = KubernetesClient(transport: HandlerTransport(cluster), server: server)
-        let random = Mutex(SeededGenerator(seed: 7))
+    var clock: VirtualClock { cluster.clock }
+
+    init(options: ControllerOptions = ControllerOptions()) async throws {
+        try await self.init(cluster: WidgetCluster(), cloud: WidgetCloud(), options: options)
+    }
+
+    private init(cluster: WidgetCluster, cloud: WidgetCloud, options: ControllerOptions) {
+        self.cluster = cluster
+        self.cloud = cloud
+        interceptor = Interceptor(cluster.server)
         environment = RuntimeEnvironment(
-            client: client, clock: .virtual(clock), random: { random.withLock { Double.random(in: 0..<1, using: &$0) } }
-        )
+            client: WidgetCluster.client(over: interceptor), clock: .virtual(cluster.clock), random: seededRandom())
         gate = MutationGate(clock: environment.clock, isOpen: true)
         loop = ControllerLoop(
-            WidgetController(client: client, cloud: cloud), cache: cache, environment: environment, gate: gate,
-            options: options)
+            WidgetController(client: environment.client, cloud: cloud), cache: cache, environment: environment,
+            gate: gate, options: options)
     }
 
     static func key(_ name: String) -> ObjectKey { ObjectKey(namespace: "ns", name: name) }
 
-    /// Creates a widget.
-    func create(_ name: String, size: Int, partner: String? = nil, manager: String? = nil) async throws {
-        var spec: JSONValue = ["size": .integer(Int64(size))]
-        spec["partner"] = partner.map { .string($0) }
-        spec["manager"] = manager.map { .string($0) }
-        try await admin.create(
-            Widget.resourceType, ["metadata": ["name": .string(name), "namespace": "ns"], "spec": spec])
+    /// A world with one widget in its cluster and its store.
+    static func withWidget(_ name: String = "w") async throws -> TestWorld {
+        let world = try await TestWorld()
+        try await world.cluster.create(name)
+        try await world.sync()
+        return world
+    }
+
+    /// Another process over the same cluster and cloud: nothing is remembered.
+    func restarted() async throws -> TestWorld {
+        let world = TestWorld(cluster: cluster, cloud: cloud, options: ControllerOptions())
+        try await world.sync()
+        return world
     }
 
     /// Brings the widgets' store up to date, as its watch would.
     func sync() async throws {
-        let list = try await admin.list(Widget.self)
+        let list = try await cluster.admin.list(Widget.self)
         loop.store.replace(with: list.items, resourceVersion: list.resourceVersion)
     }
 
-    /// Steps rounds, moving the clock to the next delayed key, until nothing is due within ten minutes or `limit`
+    /// Steps rounds, moving the clock to the next delayed key, until nothing is due within five minutes or `limit`
     /// rounds have passed. Returns how many rounds there were.
     @discardableResult
     func settle(limit: Int = 100) async throws -> Int {
@@ -111,17 +116,31 @@ final class TestWorld: Sendable {
         }
         return limit
     }
+}
 
-    /// The widget as the cluster has it.
-    func widget(_ name: String) throws -> Widget? { try cluster.object("widgets", name)?.decode(Widget.self) }
+/// The same "random" numbers each time.
+func seededRandom(_ seed: UInt64 = 7) -> @Sendable () -> Double {
+    let generator = SharedGenerator(seed: seed)
+    return { generator.next() }
+}
 
-    /// Its conditions as `Type=Status/Reason`.
-    func conditions(_ name: String) throws -> [String] {
-        (try widget(name)?.status?.conditions ?? []).map { "\($0.type)=\($0.status.rawValue)/\($0.reason)" }
-    }
+private final class SharedGenerator: Sendable {
+    private let generator: Mutex<SeededGenerator>
+
+    init(seed: UInt64) { generator = Mutex(SeededGenerator(seed: seed)) }
+
+    func next() -> Double { generator.withLock { Double.random(in: 0..<1, using: &$0) } }
 }
 
 extension HTTPRequest {
     /// Whether this is that request, as `Interceptor.text` writes it.
     func isRequest(_ text: String) -> Bool { Interceptor.text(self) == text }
+}
+
+extension HTTPReply {
+    /// A Status as an API server sends it.
+    static func failure(_ status: Int, _ reason: String) -> HTTPReply {
+        let body: JSONValue = ["kind": "Status", "reason": .string(reason), "message": .string("no: \(reason)")]
+        return HTTPReply(status: status, body: body.serialized())
+    }
 }

@@ -1,11 +1,7 @@
-import ControllerRuntime
 import Encoding
-import HTTP
 import Kubernetes
-import Synchronization
 
-/// A kind for tests: makes one Service (applied) and one ConfigMap (created once), and counts to `spec.size` in a fake
-/// cloud outside the cluster.
+/// A kind for tests: has one Service (applied), one Job (created once), and a size in a fake cloud outside the cluster.
 struct Widget: CustomResource, Codable {
     static let resourceType = ResourceType(
         group: "example.com", version: "v1", kind: "Widget", plural: "widgets")
@@ -21,14 +17,19 @@ struct Widget: CustomResource, Codable {
         var conditions: [Condition]
         /// Written before the cloud is asked for it.
         var intended: Int?
+        /// Refused by the API server when it is longer than ten characters.
+        var motto: String?
+        /// Dropped by the API server: its schema does not have it.
         var note: String?
 
         init(
-            observedGeneration: Int64 = -1, conditions: [Condition] = [], intended: Int? = nil, note: String? = nil
+            observedGeneration: Int64 = -1, conditions: [Condition] = [], intended: Int? = nil, motto: String? = nil,
+            note: String? = nil
         ) {
             self.observedGeneration = observedGeneration
             self.conditions = conditions
             self.intended = intended
+            self.motto = motto
             self.note = note
         }
 
@@ -37,6 +38,7 @@ struct Widget: CustomResource, Codable {
             observedGeneration = try container.decodeIfPresent(Int64.self, forKey: .observedGeneration) ?? -1
             conditions = try container.decodeIfPresent([Condition].self, forKey: .conditions) ?? []
             intended = try container.decodeIfPresent(Int.self, forKey: .intended)
+            motto = try container.decodeIfPresent(String.self, forKey: .motto)
             note = try container.decodeIfPresent(String.self, forKey: .note)
         }
 

@@ -138,7 +138,20 @@ struct WidgetController: Controller {
                         ]
                     ],
                 ],
-                "spec": [:],
+                "spec": spec(of: type),
             ])
+    }
+
+    /// The least that the API server takes.
+    static func spec(of type: ResourceType) -> JSONValue {
+        switch type.kind {
+        case "Service": ["clusterIP": "None", "selector": ["a": "b"], "ports": [["name": "p", "port": 80]]]
+        default:
+            [
+                "template": [
+                    "spec": ["restartPolicy": "Never", "containers": [["name": "c", "image": "example.com/i"]]]
+                ]
+            ]
+        }
     }
 }
