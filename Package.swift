@@ -76,7 +76,10 @@ let package = Package(
 
         command(
             "OperatorCommand",
-            ["Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding"]),
+            [
+                "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding",
+                "CSystem",
+            ]),
         command(
             "TrainerCommand",
             ["Training", "Kernels", "TrainingContract", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "CSystem"]),
@@ -109,7 +112,7 @@ let package = Package(
         tests(
             "TrainerCommandTests",
             ["TrainerCommand", "Training", "TrainingContract", "Sandbox", "HTTP", "Telemetry", "Encoding"]),
-        tests("TrainyardCommandTests", ["TrainyardCommand", "YAML", "Encoding"]),
+        tests("TrainyardCommandTests", ["TrainyardCommand", "HTTP", "YAML", "Encoding"]),
         tests(
             "EndToEndTests",
             [
@@ -117,5 +120,5 @@ let package = Package(
                 "Telemetry", "Encoding",
             ], exclude: ["verify_model.py"]),
     ],
-    cLanguageStandard: .c2x
+    cLanguageStandard: .gnu2x
 )

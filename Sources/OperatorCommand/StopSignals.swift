@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 import Synchronization
 
@@ -10,18 +11,16 @@ final class StopSignals: Sendable {
 
     private let state = Mutex(State())
 
-    /// Takes over both signals. Must be made before any other thread exists: threads inherit the blocked mask, so that
-    /// only ours takes them. A write to a closed connection is an error, not a signal.
+    /// Takes over both signals. A write to a closed connection is an error, not a signal.
     init() {
         signal(SIGPIPE, SIG_IGN)
-        var mask = StopSignals.mask
-        pthread_sigmask(SIG_BLOCK, &mask, nil)
+        // Without a free descriptor, or a thread, the signals' default holds: the process ends, and the lease runs out.
+        guard trainyard_count_interrupts() == 0 else { return }
         var thread = pthread_t()
         let argument = Unmanaged.passRetained(self)
         guard pthread_create(&thread, nil, waitForSignals, argument.toOpaque()) == 0 else {
-            // Without the thread the signals' default holds: the process ends, and the lease runs out.
             argument.release()
-            pthread_sigmask(SIG_UNBLOCK, &mask, nil)
+            for number in [SIGTERM, SIGINT, SIGHUP] { signal(number, SIG_DFL) }
             return
         }
         pthread_detach(thread)
@@ -38,19 +37,9 @@ final class StopSignals: Sendable {
         if isLate { body() }
     }
 
-    private static var mask: sigset_t {
-        var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGTERM)
-        sigaddset(&set, SIGINT)
-        return set
-    }
-
     fileprivate func wait() -> Never {
-        var mask = StopSignals.mask
         while true {
-            var number: Int32 = 0
-            guard sigwait(&mask, &number) == 0 else { continue }
+            let number = trainyard_wait_for_interrupt()
             let bodies: [@Sendable () -> Void] = state.withLock { state in
                 if state.isStopRequested { _exit(128 + number) }
                 state.isStopRequested = true

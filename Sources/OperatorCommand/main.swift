@@ -2,7 +2,6 @@ import Glibc
 import HTTP
 import Telemetry
 
-// Before anything else: threads inherit the signal mask.
 let signals = StopSignals()
 
 /// Exit statuses, from sysexits.h where it has one.

@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 import Synchronization
 import TrainingContract
@@ -8,35 +9,24 @@ final class StopSignals: Sendable {
 
     var isStopRequested: Bool { received.load(ordering: .relaxed) }
 
-    /// Takes over both signals. Must be called before any other thread exists: threads inherit the mask.
+    /// Takes over both signals.
     init() {
         signal(SIGPIPE, SIG_IGN)
-        var signals = StopSignals.signals
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        // Without a free descriptor, or a thread, the signals' default holds: the process ends without a checkpoint.
+        guard trainyard_count_interrupts() == 0 else { return }
         var thread = pthread_t()
         let argument = Unmanaged.passRetained(self)
         guard pthread_create(&thread, nil, waitForSignals, argument.toOpaque()) == 0 else {
-            // Without the thread the signals' default holds: the process ends without a checkpoint.
             argument.release()
-            pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+            for number in [SIGTERM, SIGINT, SIGHUP] { signal(number, SIG_DFL) }
             return
         }
         pthread_detach(thread)
     }
 
-    fileprivate static var signals: sigset_t {
-        var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGTERM)
-        sigaddset(&set, SIGINT)
-        return set
-    }
-
     fileprivate func wait() -> Never {
-        var signals = StopSignals.signals
         while true {
-            var number: Int32 = 0
-            guard sigwait(&signals, &number) == 0 else { continue }
+            let number = trainyard_wait_for_interrupt()
             if received.exchange(true, ordering: .relaxed) { _exit(128 + number) }
         }
     }

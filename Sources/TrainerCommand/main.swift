@@ -1,7 +1,6 @@
 import Glibc
 import TrainingContract
 
-// Before anything else: threads inherit the signal mask.
 let signals = StopSignals()
 
 var environment: [String: String] = [:]

@@ -27,7 +27,7 @@ private let allowedImports: [String: Set<String>] = {
         "Sandbox": ["HTTP", "YAML", "Telemetry", "Encoding", "CSystem"],
         "OperatorCommand": operatorSide.union(["CSystem"]),
         "TrainerCommand": trainerSide,
-        "TrainyardCommand": operatorSide.union(trainerSide).union(["Sandbox"]),
+        "TrainyardCommand": operatorSide.union(trainerSide).union(["Sandbox", "CEmbedded"]),
     ]
 }()
 

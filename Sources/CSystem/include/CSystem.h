@@ -68,3 +68,17 @@ static inline void trainyard_cpu_relax(void) {
 
 /// How many processors the calling thread may run on; at least 1.
 int trainyard_affinity_count(void);
+
+/// From now on SIGINT, SIGTERM and SIGHUP are counted instead of ending the process; one that was ignored when the
+/// process started (a job in the background, nohup) stays ignored. Returns 0, or -1 with errno set.
+///
+/// A blocked signal that somebody waits for would not do: the main thread of an asynchronous Swift program waits in
+/// `sigsuspend` with nothing blocked, and dies there of the signal's default.
+int trainyard_count_interrupts(void);
+
+/// How many of them came since.
+int trainyard_interrupt_count(void);
+
+/// Blocks the calling thread until the next of them comes, or returns at once for one that came since the last call, and
+/// returns its number. One thread of a process may wait.
+int trainyard_wait_for_interrupt(void);
