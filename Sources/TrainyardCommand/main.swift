@@ -1,16 +1,41 @@
 import Glibc
 
-let console = Console(descriptor: STDERR_FILENO)
+let interrupts = Interrupts()
+let errors = Console(descriptor: STDERR_FILENO)
 
-do {
-    switch try Invocation(arguments: Array(CommandLine.arguments.dropFirst())) {
-    case .version: print("trainyard \(Version.text)")
-    case .help(let topic): print(HelpText.text(topic), terminator: "")
-    case .sandboxRun, .sandboxUp:
-        console.line("trainyard: the sandbox is not part of this build yet")
-        exit(RunError(.software, "").exitStatus)
+/// A second Ctrl-C ends the program at once, whatever hangs; the operator and the pods die with it.
+func forceOnSecondInterrupt(_ interrupts: Interrupts) async {
+    while !Task.isCancelled {
+        if interrupts.poll() > 1 {
+            errors.line("\ntrainyard: forced; nothing simulated costs anything, and no process stays behind")
+            _exit(RunError(.interrupted, "").exitStatus)
+        }
+        await Pause.milliseconds(100)
     }
+}
+
+func run(_ invocation: Invocation) async -> Int32 {
+    switch invocation {
+    case .version:
+        FileDescriptor.write("trainyard \(Version.text)\n", to: STDOUT_FILENO)
+        return 0
+    case .help(let topic):
+        FileDescriptor.write(HelpText.text(topic), to: STDOUT_FILENO)
+        return 0
+    case .sandboxRun(let options):
+        async let _: Void = forceOnSecondInterrupt(interrupts)
+        let console = options.isJSON ? errors : Console(descriptor: STDOUT_FILENO)
+        return await SandboxRun(options: options, console: console, interrupts: interrupts).run()
+    case .sandboxUp(let options):
+        async let _: Void = forceOnSecondInterrupt(interrupts)
+        return await SandboxUp(options: options, interrupts: interrupts, console: errors).run()
+    }
+}
+
+do throws(UsageError) {
+    let invocation = try Invocation(arguments: Array(CommandLine.arguments.dropFirst()))
+    exit(await run(invocation))
 } catch {
-    console.line("trainyard: \(error.message)\n\(HelpText.usage(error.topic))")
+    errors.line("trainyard: \(error.message)\n\(HelpText.usage(error.topic))")
     exit(RunError(.usage, error.message).exitStatus)
 }

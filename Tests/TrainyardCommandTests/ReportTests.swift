@@ -77,6 +77,15 @@ import Testing
         #expect(try TrainingMetrics(parsing: Array(text.utf8)) == Self.metrics)
     }
 
+    @Test func `the speed of a run is all images by all seconds`() throws {
+        let text = """
+            {"epoch":[1,2],"train_loss":[1,1],"test_loss":[1,1],"test_accuracy":[1,1],"images_per_second":[500,1000]}
+            """
+        let rate = try #require(try TrainingMetrics(parsing: Array(text.utf8)).overallImagesPerSecond)
+        #expect(abs(rate - 666.667) < 0.001)
+        #expect(Self.metrics.overallImagesPerSecond == nil)
+    }
+
     @Test(arguments: [
         ("{", "metrics.json is not JSON: expected a key in quotes (at byte 1)"),
         ("{}", "metrics.json has no array 'epoch'"),

@@ -24,7 +24,7 @@ enum Phrases {
         if let value = epoch.metrics["train_loss"] { parts.append("train loss \(Format.decimal(value, 4))") }
         if let value = epoch.metrics["test_loss"] { parts.append("test loss \(Format.decimal(value, 4))") }
         if let value = epoch.metrics["test_accuracy"] { parts.append("accuracy \(Format.decimal(value, 2)) %") }
-        if let rate = rate(progress) { parts.append(rate) }
+        if let rate = rate(epoch.metrics["images_per_second"] ?? progress.imagesPerSecond) { parts.append(rate) }
         if let cost = job.cost { parts.append("\(money(cost)) so far") }
         return parts.joined(separator: ", ")
     }
@@ -37,7 +37,7 @@ enum Phrases {
     static func details(_ job: JobView, _ progress: JobView.Progress) -> [String] {
         var parts: [String] = []
         if let loss = progress.trainLoss { parts.append("loss \(Format.decimal(loss, 4))") }
-        if let rate = rate(progress) { parts.append(rate) }
+        if let rate = rate(progress.imagesPerSecond) { parts.append(rate) }
         if let seconds = progress.remainingSeconds, seconds > 0 {
             parts.append("ETA \(Format.clock(.seconds(seconds)))")
         }
@@ -49,8 +49,8 @@ enum Phrases {
         progress.totalEpochs ?? job.epochsAsked
     }
 
-    private static func rate(_ progress: JobView.Progress) -> String? {
-        guard let rate = progress.imagesPerSecond, rate > 0, rate < 1e9 else { return nil }
+    private static func rate(_ rate: Double?) -> String? {
+        guard let rate, rate > 0, rate < 1e9 else { return nil }
         return "\(Format.count(Int(rate.rounded()))) images/s"
     }
 

@@ -6,6 +6,8 @@ struct TrainingMetrics: Equatable, Sendable {
     var trainLoss: [Double]
     var testLoss: [Double]
     var testAccuracy: [Double]
+    /// Training images per second of each epoch; empty where the trainer does not say.
+    var imagesPerSecond: [Double] = []
 
     /// Reads the file's bytes.
     ///
@@ -21,16 +23,27 @@ struct TrainingMetrics: Equatable, Sendable {
         trainLoss = try TrainingMetrics.column("train_loss", of: object)
         testLoss = try TrainingMetrics.column("test_loss", of: object)
         testAccuracy = try TrainingMetrics.column("test_accuracy", of: object)
+        // Our own trainer's addition: other trainers write the four arrays above.
+        imagesPerSecond = object["images_per_second"]?.arrayValue?.compactMap(\.doubleValue).filter { $0 > 0 } ?? []
         guard Set([epoch.count, trainLoss.count, testLoss.count, testAccuracy.count]).count == 1 else {
             throw RunError(.badData, "the arrays of metrics.json have different lengths")
         }
     }
 
-    init(epoch: [Int], trainLoss: [Double], testLoss: [Double], testAccuracy: [Double]) {
+    init(
+        epoch: [Int], trainLoss: [Double], testLoss: [Double], testAccuracy: [Double], imagesPerSecond: [Double] = []
+    ) {
         self.epoch = epoch
         self.trainLoss = trainLoss
         self.testLoss = testLoss
         self.testAccuracy = testAccuracy
+        self.imagesPerSecond = imagesPerSecond
+    }
+
+    /// Training images per second of all epochs together, which have equally many images; nil where unknown.
+    var overallImagesPerSecond: Double? {
+        guard imagesPerSecond.count == epoch.count else { return nil }
+        return Double(imagesPerSecond.count) / imagesPerSecond.reduce(0) { $0 + 1 / $1 }
     }
 
     /// The last epoch's values by the file's names.

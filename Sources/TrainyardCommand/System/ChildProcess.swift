@@ -20,12 +20,16 @@ final class ChildProcess: Sendable {
     let identifier: Int32
     private let exit = Mutex<Exit?>(nil)
 
-    /// Starts `path`; standard output and error are appended to the file `log` (created with mode 0600).
+    /// Starts `path`; what it writes is appended to the file `log`, its standard output to the file `output` where one
+    /// is named. Both are made with mode 0600.
     ///
-    /// - Throws: `RunError` when the log cannot be opened or the process not be started.
-    init(path: String, arguments: [String], environment: [String], log: String) throws(RunError) {
-        let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard output >= 0 else { throw RunError(.localStorage, "cannot write \(log): \(SystemError.text(errno))") }
+    /// - Throws: `RunError` when a file cannot be opened or the process not be started.
+    init(
+        path: String, arguments: [String], environment: [String], log: String, output: String? = nil
+    ) throws(RunError) {
+        let errors = try ChildProcess.appending(to: log)
+        defer { close(errors) }
+        let output = try output.map { path throws(RunError) in try ChildProcess.appending(to: path) } ?? dup(errors)
         defer { close(output) }
         var pid: pid_t = 0
         let code = CStrings.with([path] + arguments) { arguments in
@@ -33,13 +37,19 @@ final class ChildProcess: Sendable {
                 path.withCString { path in
                     var request = trainyard_spawn_request(
                         path: path, argv: arguments, envp: environment, directory: nil, standard_input: -1,
-                        standard_output: output, standard_error: output)
+                        standard_output: output, standard_error: errors)
                     return trainyard_spawn(&request, &pid)
                 }
             }
         }
         guard code == 0 else { throw RunError(.software, "cannot start \(path): \(SystemError.text(code))") }
         identifier = pid
+    }
+
+    private static func appending(to path: String) throws(RunError) -> Int32 {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw RunError(.localStorage, "cannot write \(path): \(SystemError.text(errno))") }
+        return descriptor
     }
 
     /// How it ended; nil while it runs. Reaps it.

@@ -75,17 +75,11 @@ enum LocalFiles {
 
     /// Removes a folder and everything below it; never follows links.
     static func removeFolder(_ path: String) {
-        guard let folder = opendir(path) else { return }
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            guard name != ".", name != ".." else { continue }
+        for name in names(in: path) {
             var info = stat()
             let child = "\(path)/\(name)"
             if lstat(child, &info) == 0, info.st_mode & S_IFMT == S_IFDIR { removeFolder(child) } else { unlink(child) }
         }
-        closedir(folder)
         rmdir(path)
     }
 
@@ -106,6 +100,36 @@ enum LocalFiles {
         var info = statvfs()
         guard statvfs(path, &info) == 0 else { return nil }
         return UInt64(info.f_bavail) * UInt64(info.f_frsize)
+    }
+
+    /// The nearest folder at or above an absolute path that exists.
+    static func existingParent(of path: String) -> String {
+        var path = path
+        while !isFolder(path), let slash = path.lastIndex(of: "/"), slash != path.startIndex {
+            path = String(path[..<slash])
+        }
+        return isFolder(path) ? path : "/"
+    }
+
+    /// The names in a folder, sorted; empty when there is none.
+    static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// The last lines of a text file; nil when it cannot be read or is larger than a log should be.
+    static func lastLines(_ path: String, count: Int) -> [String]? {
+        // A log that cannot be read is only not shown.
+        guard let text = try? text(path) else { return nil }
+        return text.split(separator: "\n").suffix(count).map(String.init)
     }
 
     /// The absolute form of a path, without resolving links.

@@ -56,7 +56,7 @@ enum HelpText {
           --out DIR          put the outputs into exactly this folder (default: ./runs/<runID>)
           --json             print one JSON object as the last line of standard output, all else on standard error
           --keep             keep the sandbox's state (logs, bucket) after success too; after a failure it is kept
-          --state-dir DIR    where that state lives (default: a new folder below $TMPDIR or /tmp)
+          --state-dir DIR    where that state lives, and stays (default: a new folder below $TMPDIR or /tmp)
 
         Ctrl-C suspends the run: a checkpoint is written and the node pool is released. A second Ctrl-C forces the end.
 
