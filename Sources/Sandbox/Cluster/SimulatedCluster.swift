@@ -21,10 +21,6 @@ public final class SimulatedCluster: HTTPHandler, Sendable {
         state = Mutex(try ClusterState(configuration))
     }
 
-    /// A path to put behind the server's address in a kubeconfig, as `http://127.0.0.1:8080/token/…`: kubectl sends a
-    /// bearer token over TLS only, so that it must come in the path here.
-    public static func pathPrefix(token: String) -> String { "/token/" + HTTPURL.encodedSegment(token) }
-
     /// Answers one request of the Kubernetes API.
     public func respond(to request: HTTPRequest) async -> HTTPReply {
         let responder = Responder(request: request, now: configuration.clock.now)
@@ -64,15 +60,11 @@ public final class SimulatedCluster: HTTPHandler, Sendable {
     // MARK: Routing
 
     private func answer(_ request: HTTPRequest, _ responder: Responder) async throws(StatusError) -> HTTPReply {
-        guard var segments = request.url.decodedSegments else { throw .noSuchPath }
-        let prefix = SimulatedCluster.takePrefix(&segments)
+        guard let segments = request.url.decodedSegments else { throw .noSuchPath }
         let path = "/" + segments.joined(separator: "/")
         if let reply = healthReply(path) { return reply }
-        let authorization = try authenticate(request, token: prefix, path: path)
-        let documents = state.withLock {
-            Documents(registry: $0.registry, version: configuration.version, pathPrefix: prefix.map(SimulatedCluster.pathPrefix) ?? "")
-        }
-        if let reply = try documentReply(request, segments, documents, responder, authorization) { return reply }
+        let authorization = try authenticate(request, path: path)
+        if let reply = try documentReply(request, segments, responder, authorization) { return reply }
         let resourceRequest = try state.withLock { state throws(StatusError) in
             try Router.resourceRequest(request, segments, state.registry, now: responder.now)
         }
@@ -92,20 +84,9 @@ public final class SimulatedCluster: HTTPHandler, Sendable {
         return HTTPReply(status: 200, headers: ["Content-Type": "text/plain; charset=utf-8"], body: Array("ok".utf8))
     }
 
-    /// The token of a path that begins with `pathPrefix(token:)`, which is taken off.
-    private static func takePrefix(_ segments: inout [String]) -> String? {
-        guard segments.first == "token", segments.count >= 2 else { return nil }
-        let token = segments[1]
-        segments.removeFirst(2)
-        return token
-    }
-
-    private func authenticate(
-        _ request: HTTPRequest, token prefix: String?, path: String
-    ) throws(StatusError) -> Authorization {
+    private func authenticate(_ request: HTTPRequest, path: String) throws(StatusError) -> Authorization {
         let header = request.headers["Authorization"] ?? ""
-        let bearer = header.lowercased().hasPrefix("bearer ") ? String(header.dropFirst("bearer ".count)) : ""
-        let token = bearer.isEmpty ? prefix ?? "" : bearer
+        let token = header.lowercased().hasPrefix("bearer ") ? String(header.dropFirst("bearer ".count)) : ""
         if let user = configuration.users[token] { return Authorization(user: user) }
         if token.isEmpty, path == "/version" {
             return Authorization(user: SimulatedUser(name: "system:anonymous", rules: []))
@@ -114,10 +95,10 @@ public final class SimulatedCluster: HTTPHandler, Sendable {
     }
 
     private func documentReply(
-        _ request: HTTPRequest, _ segments: [String], _ documents: Documents, _ responder: Responder,
-        _ authorization: Authorization
+        _ request: HTTPRequest, _ segments: [String], _ responder: Responder, _ authorization: Authorization
     ) throws(StatusError) -> HTTPReply? {
         guard request.method == .get else { return nil }
+        let documents = state.withLock { Documents(registry: $0.registry, version: configuration.version) }
         guard let document = documents.document(segments, accept: request.headers["Accept"] ?? "") else {
             if segments.first != "api", segments.first != "apis" {
                 let path = "/" + segments.joined(separator: "/")

@@ -9,8 +9,6 @@ struct Documents: Sendable {
 
     let registry: Registry
     let version: String
-    /// What stands before every path that a document names.
-    let pathPrefix: String
 
     /// The document of a path; nil when the path names none.
     func document(_ segments: [String], accept: String) -> Document? {
@@ -22,7 +20,7 @@ struct Documents: Sendable {
         case ("apis", 2): return Discovery(registry: registry).group(segments[1])
         case ("apis", 3): return Discovery(registry: registry).resources(group: segments[1], version: segments[2])
         case ("openapi", _) where segments.dropFirst().first == "v3":
-            return OpenAPI(registry: registry, version: version, pathPrefix: pathPrefix).document(Array(segments.dropFirst(2)))
+            return OpenAPI(registry: registry, version: version).document(Array(segments.dropFirst(2)))
         default: return nil
         }
     }

@@ -4,7 +4,6 @@ import Encoding
 struct OpenAPI: Sendable {
     let registry: Registry
     let version: String
-    let pathPrefix: String
 
     func document(_ segments: [String]) -> Documents.Document? {
         if segments.isEmpty { return Documents.Document(body: index) }
@@ -20,7 +19,7 @@ struct OpenAPI: Sendable {
         for group in registry.groups {
             for version in registry.versions(of: group) {
                 let path = group.isEmpty ? "api/\(version)" : "apis/\(group)/\(version)"
-                paths[path] = ["serverRelativeURL": .string("\(pathPrefix)/openapi/v3/\(path)?hash=\(registry.revision)")]
+                paths[path] = ["serverRelativeURL": .string("/openapi/v3/\(path)?hash=\(registry.revision)")]
             }
         }
         return ["paths": .object(paths)]
