@@ -1,8 +1,8 @@
 /// The operations of training, on one kind of processor. `ReferenceBackend` is the specification, the others are fast.
 ///
 /// Images, rows and gradients lie in tensors that may be larger than needed: each call says how many it works on.
-/// No call allocates once it has seen its largest shape. Results do not depend on the number of threads.
-/// Gradients overwrite what was there. One session uses a backend at a time.
+/// No call allocates tensor or scratch memory once it has seen its largest shape. Results do not depend on the number
+/// of threads. Gradients overwrite what was there. One session uses a backend at a time.
 public protocol Backend: AnyObject {
     /// For people and logs, e.g. `cpu-avx2`.
     var name: String { get }

@@ -1,16 +1,18 @@
 import Glibc
+import TrainingContract
 
 /// Runs an actor's jobs on a thread of its own: training blocks for minutes, which a cooperative thread must not.
 final class ThreadExecutor: SerialExecutor {
     private let queue = JobQueue()
 
-    init() {
+    /// - Throws: `.unsupportedMachine` when the system gives no thread.
+    init() throws(TrainingError) {
         var thread = pthread_t()
         let argument = Unmanaged.passRetained(queue)
         let status = pthread_create(&thread, nil, executorMain, argument.toOpaque())
         guard status == 0 else {
             argument.release()
-            preconditionFailure("the system gives no thread for training")
+            throw TrainingError(.unsupportedMachine, "the system gives no thread for training: its limit is reached")
         }
         pthread_detach(thread)
     }

@@ -6,7 +6,7 @@ import TrainingContract
 /// Weights, data order and metrics follow from configuration and data alone (speeds excepted): a run that was stopped
 /// and resumed any number of times writes the same model, bit for bit.
 public actor TrainingSession {
-    private let thread = ThreadExecutor()
+    private let thread: ThreadExecutor
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     private let configuration: TrainingConfiguration
@@ -22,7 +22,8 @@ public actor TrainingSession {
 
     /// The published network on a new CPU backend.
     ///
-    /// - Throws: `.badData` when the images are not what the network reads.
+    /// - Throws: `.badData` when the images are not what the network reads, `.unsupportedMachine` when the system gives
+    ///   no thread.
     public init(
         _ configuration: TrainingConfiguration, _ context: TrainingContext, training: ImageDataset, test: ImageDataset
     ) throws(TrainingError) {
@@ -41,6 +42,7 @@ public actor TrainingSession {
                 "the \(name) images have \(dataset.height)×\(dataset.width) pixels, the network reads "
                     + "\(architecture.height)×\(architecture.width)")
         }
+        thread = try ThreadExecutor()
         self.configuration = configuration
         self.context = context
         self.training = training

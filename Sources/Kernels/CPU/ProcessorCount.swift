@@ -3,9 +3,6 @@ import Glibc
 
 /// What of the machine this process may use.
 public enum Processors {
-    /// Whether the processor has the instructions that this module is compiled for.
-    public static var areSupported: Bool { trainyard_cpu_has_kernel_features() != 0 }
-
     /// Processors that this process may use: its affinity, bounded by the CPU quota of its control group (rounded up).
     public static var usableCount: Int {
         let affinity = Int(trainyard_affinity_count())
