@@ -112,6 +112,7 @@ let package = Package(
         tests(
             "TrainerCommandTests",
             ["TrainerCommand", "Training", "TrainingContract", "Sandbox", "HTTP", "Telemetry", "Encoding"]),
+        tests("OperatorCommandTests", ["OperatorCommand", "GoogleCloud", "Telemetry"]),
         tests("TrainyardCommandTests", ["TrainyardCommand", "HTTP", "YAML", "Encoding"]),
         tests(
             "EndToEndTests",

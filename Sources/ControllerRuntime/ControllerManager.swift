@@ -22,8 +22,10 @@ public final class ControllerManager: Sendable {
         var loops: [Loop] = []
         var isLeading = false
         var isStopping = false
-        /// Why a kind has no list yet.
+        /// Why a kind is not watched now.
         var watchErrors: [ResourceType: APIError] = [:]
+        /// Why nobody can lead; not set while another replica does.
+        var leaseError: APIError?
     }
 
     private enum Ended: Sendable {
@@ -77,10 +79,16 @@ public final class ControllerManager: Sendable {
 
     /// What readiness misses, as sentences; empty when ready. A standby replica is ready.
     public var missing: [String] {
-        let errors = state.withLock(\.watchErrors)
-        return cache.unsyncedTypes.map { type in
+        let (errors, leaseError) = state.withLock { ($0.watchErrors, $0.leaseError) }
+        let unsynced = cache.unsyncedTypes
+        let unlisted = unsynced.map { type in
             "no complete list of \(type.name) yet" + (errors[type].map { ": \($0.description)" } ?? "")
-        }.sorted()
+        }
+        let unwatched = errors.filter { !unsynced.contains($0.key) && ErrorOverlay.needsUser($0.value) }.map {
+            "\($0.name) cannot be watched: \($1.description)"
+        }
+        let lease = leaseError.map { ["the lease cannot be had: \($0.description)"] } ?? []
+        return (unlisted + unwatched + lease).sorted()
     }
 
     /// Asks for a clean end.
@@ -88,7 +96,7 @@ public final class ControllerManager: Sendable {
 
     /// Runs until `stop`, cancellation, or the loss of the lease.
     public func run() async -> Exit {
-        let elector = leaderElection.map { LeaderElector(environment: environment, options: $0, gate: gate) }
+        let elector = leaderElection.map { LeaderElector(environment: listening, options: $0, gate: gate) }
         let exit = await withTaskGroup(of: Ended.self) { group in
             group.addTask {
                 await self.runWatches()
@@ -138,7 +146,7 @@ public final class ControllerManager: Sendable {
     }
 
     private func runWatches() async {
-        let environment = watchEnvironment
+        let environment = listening
         await withDiscardingTaskGroup { group in
             for entry in cache.all {
                 group.addTask { await entry.run(environment) }
@@ -147,7 +155,7 @@ public final class ControllerManager: Sendable {
     }
 
     /// As given, and the manager listens too.
-    private var watchEnvironment: RuntimeEnvironment {
+    private var listening: RuntimeEnvironment {
         var environment = environment
         let report = environment.report
         environment.report = { [weak self] in
@@ -187,10 +195,12 @@ public final class ControllerManager: Sendable {
 
     private func noteProgress(_ report: RuntimeReport) {
         switch report {
-        case .listed(let type, _):
-            state.withLock { $0.watchErrors[type] = nil }
-            syncSignal.raise()
+        case .listed: syncSignal.raise()
+        case .watching(let type): state.withLock { $0.watchErrors[type] = nil }
         case .watchFailed(let type, let error): state.withLock { $0.watchErrors[type] = error }
+        case .leaseFailed(let error) where !error.isTransient:
+            state.withLock { if !$0.isLeading { $0.leaseError = error } }
+        case .leadershipGained: state.withLock { $0.leaseError = nil }
         default: break
         }
     }

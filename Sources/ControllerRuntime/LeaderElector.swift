@@ -75,6 +75,7 @@ public final class LeaderElector: Sendable {
 
     /// One try to take or renew the lease; after a conflict it reads and decides once more.
     private func attempt() async -> Attempt {
+        var failure: APIError?
         for _ in 0..<2 {
             let start = clock.uptime
             do throws(APIError) {
@@ -82,11 +83,12 @@ public final class LeaderElector: Sendable {
                 state.withLock { $0.leaseWritten(written, requestedAt: start) }
                 return .held(requestedAt: start)
             } catch {
-                environment.report(.leaseFailed(error))
-                guard [.conflict, .alreadyExists, .notFound].contains(error.code) else { return .failed }
+                failure = error
+                guard [.conflict, .alreadyExists, .notFound].contains(error.code) else { break }
                 state.withLock { $0.writeConflicted() }
             }
         }
+        if let failure { environment.report(.leaseFailed(failure)) }
         return .failed
     }
 

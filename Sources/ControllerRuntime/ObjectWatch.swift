@@ -57,6 +57,7 @@ struct ObjectWatch<Object: KubernetesResource>: Sendable {
         do throws(APIError) {
             var stream = try await client.watch(type, selection, from: version, timeoutSeconds: timeoutSeconds)
             defer { stream.cancel() }
+            environment.report(.watching(type))
             while let event = try await stream.next() {
                 if case .error(let error) = event { throw error }
                 if let version = take(event) { state.eventReceived(resourceVersion: version) }

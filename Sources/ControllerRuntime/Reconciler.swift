@@ -185,7 +185,8 @@ struct Reconciler<C: Controller>: Sendable {
             if let live = try await environment.client.find(
                 C.Object.self, namespace: metadata.namespace, name: metadata.name)
             {
-                store.put(live, isOwnWrite: true)
+                // Not as our own write: somebody's edit may be in it, and its event will be no news any more.
+                store.put(live)
             } else {
                 store.remove(ObjectKey(metadata), uid: metadata.uid, resourceVersion: nil)
             }

@@ -26,6 +26,8 @@ public struct RuntimeEnvironment: Sendable {
 public enum RuntimeReport: Sendable {
     /// A kind's list is complete.
     case listed(ResourceType, count: Int)
+    /// A watch is open.
+    case watching(ResourceType)
     /// A list or watch failed; it is tried again.
     case watchFailed(ResourceType, APIError)
     /// An object does not decode: it is left alone, the others are not affected.

@@ -13,6 +13,7 @@ public struct RuntimeLog: Sendable {
         switch report {
         case .listed(let type, let count):
             log.info("listed", [.resource: .string(type.name), .count: .integer(count)])
+        case .watching(let type): log.debug("watching", [.resource: .string(type.name)])
         case .watchFailed(let type, let error):
             log.warning("watch failed", metadata(of: error, [.resource: .string(type.name)]))
         case .undecodable(let type, let key, let message):

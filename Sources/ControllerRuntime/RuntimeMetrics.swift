@@ -68,7 +68,7 @@ public struct RuntimeMetrics: Sendable {
     /// Counts what happened.
     public func record(_ report: RuntimeReport) {
         switch report {
-        case .listed: return
+        case .listed, .watching: return
         case .watchFailed(let type, let error): watchFailures.increment(type.name, error.code.rawValue)
         case .undecodable(let type, _, _): undecodable.increment(type.name)
         case .reconciled(let round): record(round)

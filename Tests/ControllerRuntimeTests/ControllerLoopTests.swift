@@ -210,6 +210,23 @@ private let w = TestWorld.key("w")
         #expect(try await world.cluster.conditions("w") == ["Ready=True/Made"])
     }
 
+    @Test func `an edit that came in with a refused status write is looked at, not slept over`() async throws {
+        let world = try await TestWorld.withWidget()
+        // The first status write reaches a server that refuses it, and meanwhile the user edits.
+        let edited = Mutex(false)
+        world.interceptor.before { request in
+            guard request.isRequest("PUT widgets/w/status"), !edited.withLock({ $0 }) else { return nil }
+            return .failure(503, "ServiceUnavailable")
+        }
+        try await world.cluster.resize("w", to: 9)
+        _ = await world.loop.reconcileNext()
+        edited.withLock { $0 = true }
+        #expect(world.loop.store[w]?.spec.size == 9)
+        #expect(await world.loop.reconcileNext() != nil, "the edit waits for a retry")
+        try await world.settle()
+        #expect(world.cloud.sizes.values.sorted() == [9])
+    }
+
     @Test func `a closed gate stops before anything is sent`() async throws {
         let world = try await TestWorld.withWidget()
         world.gate.close()

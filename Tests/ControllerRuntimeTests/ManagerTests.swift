@@ -213,6 +213,40 @@ private final class Replicas: Sendable {
         #expect(await exit == .stopped)
     }
 
+    @Test func `a right that is taken away while running shows in the readiness, and goes when it is back`()
+        async throws
+    {
+        let world = try await Replicas()
+        let (manager, interceptor) = world.replica("a", isElected: false)
+        async let exit = manager.run()
+        try await world.advance(until: "it is ready") {
+            manager.missing == [] && interceptor.log.contains("WATCH pods")
+        }
+        interceptor.before { $0.isRequest("WATCH pods") ? .failure(403, "Forbidden") : nil }
+        world.cluster.server.endWatches()
+        try await world.advance(until: "pods are missed", by: .seconds(1)) {
+            manager.missing == ["pods cannot be watched: WATCH pods: no: Forbidden (HTTP 403)"]
+        }
+        interceptor.before { _ in nil }
+        try await world.advance(until: "nothing is missing", by: .seconds(1)) { manager.missing == [] }
+        manager.stop()
+        #expect(await exit == .stopped)
+    }
+
+    @Test func `a lease that cannot be had shows in the readiness`() async throws {
+        let world = try await Replicas()
+        let (manager, interceptor) = world.replica("a")
+        interceptor.before { $0.isRequest("POST leases") ? .failure(403, "Forbidden") : nil }
+        async let exit = manager.run()
+        try await world.advance(until: "the lease is missed") {
+            manager.missing == ["the lease cannot be had: POST leases: no: Forbidden (HTTP 403)"]
+        }
+        interceptor.before { _ in nil }
+        try await world.advance(until: "it leads") { manager.missing == [] && manager.isLeading }
+        manager.stop()
+        #expect(await exit == .stopped)
+    }
+
     @Test func `one object that does not decode does not stall the others`() async throws {
         let world = try await Replicas()
         try await world.cluster.create("poison", size: "three")
