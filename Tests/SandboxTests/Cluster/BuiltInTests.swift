@@ -171,6 +171,43 @@ import Testing
         #expect(event["apiVersion"] == "v1")
     }
 
+    @Test func `events expire after an hour`() async throws {
+        let path = "/api/v1/namespaces/default/events"
+        try await fixture.call(
+            .post, path,
+            [
+                "apiVersion": "v1", "kind": "Event", "metadata": ["name": "e"], "message": "x",
+                "involvedObject": ["kind": "Widget", "name": "a", "namespace": "default"],
+            ])
+        fixture.clock.advance(by: .seconds(3599))
+        await fixture.cluster.tick()
+        #expect(try await fixture.call(.get, path + "/e").status == 200)
+        fixture.clock.advance(by: .seconds(61))
+        await fixture.cluster.tick()
+        #expect(try await fixture.call(.get, path + "/e").status == 404)
+    }
+
+    @Test func `protobuf bodies of small kinds are read`() async throws {
+        func field(_ number: UInt8, _ content: [UInt8]) -> [UInt8] {
+            [number << 3 | 2, UInt8(content.count)] + content
+        }
+        func text(_ number: UInt8, _ content: String) -> [UInt8] { field(number, Array(content.utf8)) }
+        var request = fixture.request(
+            .post, "/api/v1/namespaces/default/configmaps", type: "application/vnd.kubernetes.protobuf")
+        let object = field(1, text(1, "c")) + field(2, text(1, "key") + text(2, "value"))
+        request.body =
+            Array("k8s\0".utf8) + field(1, text(1, "v1") + text(2, "ConfigMap")) + field(2, object) + text(3, "")
+        let reply = try await fixture.send(request)
+        #expect(reply.status == 201)
+        #expect(reply.json["data"] == ["key": "value"])
+        request.body.removeLast(12)
+        #expect(try await fixture.send(request).status == 415)
+    }
+
+    @Test func `the namespaces that every cluster has cannot be deleted`() async throws {
+        #expect(try await fixture.call(.delete, "/api/v1/namespaces/default").status == 403)
+    }
+
     @Test func `a user may do what the rules grant and no more`() async throws {
         let rules: [JSONValue] = [
             ["apiGroups": ["example.dev"], "resources": ["widgets"], "verbs": ["get", "list"]],
@@ -185,8 +222,8 @@ import Testing
         #expect(refused.status == 403)
         #expect(
             refused.message
-                == "widgets.example.dev \"a\" is forbidden: User \"bob\" cannot delete resource \"widgets\" in API group "
-                + "\"example.dev\" in the namespace \"default\"")
+                == "widgets.example.dev \"a\" is forbidden: User \"bob\" cannot delete resource \"widgets\" in API "
+                + "group \"example.dev\" in the namespace \"default\"")
         let status = try await fixture.call(.get, ClusterFixture.path + "/a/status", token: "limited")
         #expect(status.message.contains("cannot get resource \"widgets/status\""))
         let review = try await fixture.call(

@@ -86,7 +86,7 @@ struct ClusterFixture {
         spec:
           group: example.dev
           scope: Namespaced
-          names: {kind: Widget, listKind: WidgetList, plural: widgets, singular: widget, shortNames: [wg], categories: [all]}
+          names: {kind: Widget, plural: widgets, singular: widget, shortNames: [wg], categories: [all]}
           versions:
           - name: v1
             served: true
@@ -182,9 +182,8 @@ final class WatchReader {
     func next(_ count: Int) async throws -> [String] {
         var events: [String] = []
         while events.count < count, let event = try await next() {
-            events.append(
-                "\(event["type"]?.stringValue ?? "") \(event.value(at: ["object", "metadata", "name"])?.stringValue ?? "")"
-            )
+            let name = event.value(at: ["object", "metadata", "name"])?.stringValue ?? ""
+            events.append("\(event["type"]?.stringValue ?? "") \(name)")
         }
         return events
     }

@@ -33,6 +33,8 @@ enum BuiltInStrategy {
         case ("", "services"): ServiceRules.keepAddress(&object, old)
         case ("", "secrets"): moveStringData(&object)
         case ("batch", "jobs"): JobRules.prepareForUpdate(&object, old)
+        case (CustomResources.collection.group, CustomResources.collection.plural):
+            object.set(object.value(at: ["spec", "names"]), at: ["status", "acceptedNames"])
         default: return
         }
     }
@@ -51,6 +53,11 @@ enum BuiltInStrategy {
     /// Kinds whose deletion waits for their content.
     static func isEmptiedFirst(_ definition: ResourceDefinition) -> Bool {
         definition.storage == CollectionID(group: "", plural: "namespaces")
+    }
+
+    /// Namespaces that every cluster has.
+    static func isPermanent(_ object: JSONValue, _ definition: ResourceDefinition) -> Bool {
+        isEmptiedFirst(definition) && ["default", "kube-system"].contains(object.objectName)
     }
 
     /// batch/v1 Jobs orphan their pods unless a policy says otherwise: a default kept for old clients.

@@ -10,20 +10,20 @@ enum NameRule: Sendable {
             MetadataValidation.isSubdomain(name)
                 ? nil
                 : "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
-                    + "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation "
-                    + "is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+                    + "must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
+                    + "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
         case .label:
             MetadataValidation.isLabel(name)
                 ? nil
-                : "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
-                    + "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation "
-                    + "is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+                : "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
+                    + "start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+                    + "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
         case .label1035:
             MetadataValidation.isLabel(name) && name.first?.isLetter == true
                 ? nil
-                : "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-                    + "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
-                    + "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+                : "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+                    + "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+                    + "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
         case .pathSegment:
             name == "." || name == ".." || name.contains("/") || name.contains("%")
                 ? "may not contain '/' or '%' and may not be '.' or '..'" : nil

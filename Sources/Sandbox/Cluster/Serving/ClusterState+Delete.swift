@@ -52,6 +52,9 @@ extension ClusterState {
     ) throws(StatusError) -> DeleteResult {
         guard let object = store.object(key) else { throw .notFound(definition, key.name) }
         try checkPreconditions(object, definition, options)
+        if BuiltInStrategy.isPermanent(object, definition) {
+            throw .forbidden(definition, key.name, "this namespace may not be deleted")
+        }
         let grace = BuiltInStrategy.gracePeriodSeconds(object, definition, asked: options.gracePeriodSeconds)
         var changed = object
         var finalizers = object.finalizers

@@ -8,6 +8,8 @@ struct ClusterState: Sendable {
     var registry: Registry
     var names: RandomNames
     var continuations = Continuations()
+    /// When events are next looked at for their age.
+    var nextEventExpiry: Timestamp
     private var nextWatcherID = 0
 
     init(_ configuration: ClusterConfiguration) throws(SandboxError) {
@@ -16,6 +18,7 @@ struct ClusterState: Sendable {
         registry = Registry(try BuiltInResources.definitions())
         names = RandomNames(seed: configuration.seed)
         let now = configuration.clock.now
+        nextEventExpiry = now + .seconds(60)
         if let snapshot = configuration.snapshot {
             store.restore(snapshot)
             for crd in store.list(CustomResources.collection, namespace: nil) { try register(crd) }

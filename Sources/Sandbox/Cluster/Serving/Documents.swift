@@ -41,12 +41,16 @@ struct Discovery: Sendable {
     let registry: Registry
 
     private static func aggregatedType(_ accept: String) -> String? {
-        guard accept.contains("as=APIGroupDiscoveryList") else { return nil }
+        // Older clients ask for v2beta1 only; they read the documents one by one too.
+        let isV2 = accept.split(separator: ",").contains {
+            $0.contains("as=APIGroupDiscoveryList") && $0.split(separator: ";").contains { $0.trimmed == "v=v2" }
+        }
+        guard isV2 else { return nil }
         return "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
     }
 
     func core(accept: String) -> Documents.Document {
-        if let type = Discovery.aggregatedType(accept), accept.contains("v=v2") {
+        if let type = Discovery.aggregatedType(accept) {
             return aggregated([""], type: type)
         }
         return Documents.Document(body: [
@@ -56,7 +60,7 @@ struct Discovery: Sendable {
 
     func groups(accept: String) -> Documents.Document {
         let names = registry.groups.filter { !$0.isEmpty }
-        if let type = Discovery.aggregatedType(accept), accept.contains("v=v2") {
+        if let type = Discovery.aggregatedType(accept) {
             return aggregated(names, type: type)
         }
         return Documents.Document(body: [

@@ -16,6 +16,21 @@ extension ClusterState {
             }
         }
         terminateNamespaces(now: now)
+        expireEvents(now: now)
+    }
+
+    /// Events live for an hour after their last write, as with kube-apiserver's `--event-ttl`; looked at each minute.
+    private mutating func expireEvents(now: Timestamp) {
+        guard now >= nextEventExpiry else { return }
+        nextEventExpiry = now + .seconds(60)
+        let id = CollectionID(group: "", plural: "events")
+        for event in store.list(id, namespace: nil) {
+            let times = event.metadata("managedFields")?.arrayValue?.compactMap { $0["time"]?.stringValue } ?? []
+            let created = event.metadata("creationTimestamp")?.stringValue ?? ""
+            guard let last = (times + [created]).compactMap({ Timestamp($0) }).max(), now >= last + .seconds(3600)
+            else { continue }
+            store.remove(ObjectKey(collection: id, namespace: event.objectNamespace, name: event.objectName))
+        }
     }
 
     private mutating func collect(_ key: ObjectKey, now: Timestamp) {

@@ -67,8 +67,11 @@ enum RequestBody {
         guard bytes.count <= maximumBytes else {
             throw StatusError(413, "RequestEntityTooLarge", "the request is larger than \(maximumBytes) bytes")
         }
-        guard contentType != "application/vnd.kubernetes.protobuf" else {
-            throw .unsupportedMediaType(contentType, accepted: ["application/json", "application/yaml"])
+        if contentType == "application/vnd.kubernetes.protobuf" {
+            guard let object = ProtobufBody.object(bytes) else {
+                throw .unsupportedMediaType(contentType, accepted: ["application/json", "application/yaml"])
+            }
+            return object
         }
         let text = contentType.hasSuffix("yaml") ? String(validating: bytes, as: UTF8.self) : nil
         // JSON is YAML too, and much faster to read as JSON.

@@ -116,8 +116,8 @@ enum Router {
     private static func warnings(_ options: DeleteOptions, _ definition: ResourceDefinition) -> [String] {
         guard options.propagation == nil, BuiltInStrategy.defaultPropagation(definition) == .orphan else { return [] }
         return [
-            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
-                + "or set propagationPolicy=Orphan to suppress this warning"
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
+                + "them or set propagationPolicy=Orphan to suppress this warning"
         ]
     }
 
