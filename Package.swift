@@ -118,7 +118,7 @@ let package = Package(
             "EndToEndTests",
             [
                 "OperatorCommand", "TrainerCommand", "TrainyardCommand", "Sandbox", "Kubernetes", "HTTP", "YAML",
-                "Telemetry", "Encoding",
+                "Telemetry", "Encoding", "CSystem",
             ], exclude: ["verify_model.py"]),
     ],
     cLanguageStandard: .gnu2x

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A fresh directory that goes with its last reference.
-final class TemporaryDirectory {
+final class TemporaryDirectory: Sendable {
     let path: String
 
     struct Failure: Error {

@@ -5,9 +5,10 @@ import Testing
 @testable import Sandbox
 
 @Suite struct LocalProcessTests {
-    private let directory: String
+    private let temporary: TemporaryDirectory
+    private var directory: String { temporary.path }
 
-    init() throws { directory = try TemporaryFolder.make() }
+    init() throws { temporary = try TemporaryDirectory() }
 
     private func start(_ script: String, environment: [String: String] = ["PATH": "/usr/bin:/bin"]) throws
         -> LocalProcess
@@ -96,14 +97,5 @@ import Testing
     ])
     func `variables in values`(text: String, expected: String) {
         #expect(Expansion.expanded(text, ["A": "1"]) == expected)
-    }
-}
-
-/// Folders for one test.
-enum TemporaryFolder {
-    static func make() throws -> String {
-        var template = Array("/tmp/trainyard-test-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw SandboxError(.storage, "cannot make a temporary folder") }
-        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

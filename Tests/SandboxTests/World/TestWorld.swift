@@ -10,16 +10,18 @@ struct TestWorld {
 
     let clock = VirtualClock()
     let world: SandboxWorld
-    let directory: String
+    private let temporary: TemporaryDirectory
+
+    var directory: String { temporary.path }
 
     init(
         crds: [JSONValue] = [], stockouts: Set<String> = [],
         program: PodProgram = .scripted { _ in PodResult() }
     ) throws {
-        directory = try TemporaryFolder.make()
+        temporary = try TemporaryDirectory()
         var configuration = WorldConfiguration(
             crds: crds, adminToken: TestWorld.token, clock: clock, images: [TestWorld.image: program],
-            stateDirectory: directory, seed: 7)
+            stateDirectory: temporary.path, seed: 7)
         configuration.cloud.script.stockouts = stockouts
         world = try SandboxWorld(configuration)
     }
