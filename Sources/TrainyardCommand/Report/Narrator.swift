@@ -30,7 +30,7 @@ struct Narrator: Sendable {
     mutating func lines(for job: JobView, pods: [PodView] = []) -> [Line] {
         var lines: [Line] = []
         lines += run(job)
-        lines += capacity(job)
+        lines += attempts(job)
         lines += nodes(job)
         lines += pods.flatMap { self.pod($0) }
         lines += restarts(job)
@@ -38,6 +38,7 @@ struct Narrator: Sendable {
         lines += outputs(job)
         lines += ends(job)
         lines += released(job)
+        lines += asked(job)
         lines += waiting(job)
         return lines
     }
@@ -48,17 +49,18 @@ struct Narrator: Sendable {
         return [Line(topic: "run", text: id)]
     }
 
-    private mutating func capacity(_ job: JobView) -> [Line] {
-        var lines: [Line] = []
-        for attempt in job.attempts where !toldAttempts.contains(attempt) {
-            lines.append(Line(topic: "capacity", text: Phrases.attempt(attempt)))
-        }
-        toldAttempts = job.attempts
-        guard let candidate = job.currentCandidate, !job.isTrue("Complete"), !job.isTrue("Failed") else { return lines }
+    private mutating func attempts(_ job: JobView) -> [Line] {
+        defer { toldAttempts = job.attempts }
+        return job.attempts.filter { !toldAttempts.contains($0) }
+            .map { Line(topic: "capacity", text: Phrases.attempt($0)) }
+    }
+
+    private mutating func asked(_ job: JobView) -> [Line] {
+        guard let candidate = job.currentCandidate, !job.isTrue("Complete"), !job.isTrue("Failed") else { return [] }
         let place = job.isTrue("CapacityAcquired") ? nil : Phrases.place(candidate, job.zone)
-        if let place, place != toldPlace { lines.append(Line(topic: "capacity", text: "\(place): asked for nodes")) }
-        toldPlace = place
-        return lines
+        defer { toldPlace = place }
+        guard let place, place != toldPlace else { return [] }
+        return [Line(topic: "capacity", text: "\(place): asked for nodes")]
     }
 
     private mutating func nodes(_ job: JobView) -> [Line] {
@@ -151,8 +153,8 @@ struct PodView: Equatable, Sendable {
         if let exitCode, phase == "Failed" { return "failed with exit code \(exitCode)" }
         if let waiting, !waiting.hasPrefix("ContainerCreating") { return "waits: \(Format.line(waiting, limit: 200))" }
         switch phase {
-        case "Pending": return node.map { "starts on node \($0)" } ?? "waits for a node"
-        case "Running": return node.map { "runs on node \($0)" } ?? "runs"
+        case "Pending": return node == nil ? "waits for a node" : "starts"
+        case "Running": return "runs"
         case "Succeeded": return "succeeded"
         default: return phase.lowercased()
         }

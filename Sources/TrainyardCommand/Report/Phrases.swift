@@ -25,7 +25,7 @@ enum Phrases {
         if let value = epoch.metrics["test_loss"] { parts.append("test loss \(Format.decimal(value, 4))") }
         if let value = epoch.metrics["test_accuracy"] { parts.append("accuracy \(Format.decimal(value, 2)) %") }
         if let rate = rate(epoch.metrics["images_per_second"] ?? progress.imagesPerSecond) { parts.append(rate) }
-        if let cost = job.cost { parts.append("\(money(cost)) so far") }
+        if let cost = job.cost { parts.append(money(cost)) }
         return parts.joined(separator: ", ")
     }
 
@@ -36,7 +36,7 @@ enum Phrases {
     /// Loss, speed, time to go, money: what is known of them.
     static func details(_ job: JobView, _ progress: JobView.Progress) -> [String] {
         var parts: [String] = []
-        if let loss = progress.trainLoss { parts.append("loss \(Format.decimal(loss, 4))") }
+        if let loss = progress.trainLoss, loss > 0 { parts.append("loss \(Format.decimal(loss, 4))") }
         if let rate = rate(progress.imagesPerSecond) { parts.append(rate) }
         if let seconds = progress.remainingSeconds, seconds > 0 {
             parts.append("ETA \(Format.clock(.seconds(seconds)))")
@@ -54,7 +54,11 @@ enum Phrases {
         return "\(Format.count(Int(rate.rounded()))) images/s"
     }
 
-    static func money(_ cost: JobView.Cost) -> String { "\(cost.accrued) \(cost.currencyCode)" }
+    /// Four decimals below 10, else two: a run on a spot machine costs fractions of a cent a minute.
+    static func money(_ cost: JobView.Cost) -> String {
+        let amount = Double(cost.accrued).map { Format.decimal($0, $0 < 10 ? 4 : 2) } ?? cost.accrued
+        return "\(amount) \(cost.currencyCode)"
+    }
 
     static func output(_ output: JobView.Output) -> String {
         var text = output.path

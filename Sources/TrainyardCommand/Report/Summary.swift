@@ -18,6 +18,7 @@ enum Summary {
         if let folder = result.outputDirectory { rows.append(("outputs", folder)) }
         lines += table(rows)
         lines += result.job?.outputs.map { "  " + Format.padded("", labelWidth) + file($0) } ?? []
+        if result.metrics != nil { lines.append("  " + Format.padded("", labelWidth) + "curves.svg") }
         if !commands.isEmpty {
             lines += ["", "Next:"] + commands.map { "  " + $0 }
         }
@@ -58,9 +59,8 @@ enum Summary {
     }
 
     private static func cost(_ cost: JobView.Cost) -> String {
-        var text = Phrases.money(cost)
-        if let basis = cost.basis { text += " (\(Format.line(basis)))" }
-        return text
+        let basis = Format.line(cost.basis ?? "list price")
+        return "\(Phrases.money(cost)) (\(basis) × seconds of the simulated machine)"
     }
 
     private static func file(_ output: JobView.Output) -> String {

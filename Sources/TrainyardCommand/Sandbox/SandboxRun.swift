@@ -168,13 +168,18 @@ struct SandboxRun: Sendable {
 
     private func tellPlaces(_ outcome: Outcome, _ folder: StateFolder, isFailure: Bool) {
         let report = Console(descriptor: STDERR_FILENO)
-        if isFailure, let log = outcome.podLogs.last, let tail = LocalFiles.lastLines(log, count: 5), !tail.isEmpty {
-            report.line("  the pod's last lines:")
-            tail.forEach { report.line("    \(Format.line($0, limit: 200))") }
-        }
+        let lines = isFailure ? Self.lastWords(outcome) : []
+        if !lines.isEmpty { report.line("  the pod's last lines:") }
+        for line in lines { report.line("    \(Format.line(line, limit: 200))") }
         for log in outcome.podLogs { report.line("  pod's log        \(log)") }
         report.line("  operator's log   \(folder.operatorLog)")
         report.line("  sandbox's state  \(folder.path)")
+    }
+
+    /// The end of the last pod's log, where a pod failed: its lines for people, not its JSON.
+    private static func lastWords(_ outcome: Outcome) -> [String] {
+        guard outcome.result.job?.lastFailure?.exitCode != nil, let log = outcome.podLogs.last else { return [] }
+        return LocalFiles.lastLines(log, count: 20)?.filter { !$0.hasPrefix("{") }.suffix(5) ?? []
     }
 
     private func discard(_ folder: StateFolder) {
