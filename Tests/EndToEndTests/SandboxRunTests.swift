@@ -95,7 +95,7 @@ import Testing
         arguments: [
             (
                 "unquoted", ("\"1\"", "5"), 65,
-                "must be of type string: \"integer\"\n  spec.trainer.hyperparameters.epochs takes a string: write \"5\", in quotes"
+                "]\n  spec.trainer.hyperparameters.epochs takes a string: write \"5\", in quotes"
             ),
             ("unknown", ("accelerator:", "acelerator:"), 65, "unknown field \"spec.acelerator\""),
             ("rule", ("type: nvidia-l4", "type: Nvidia"), 65, "spec.accelerator.gpu.type: Invalid value"),
