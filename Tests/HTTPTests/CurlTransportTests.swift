@@ -106,8 +106,8 @@ import Testing
                     try? await Task.sleep(for: .seconds(30))
                 })
         } body: { loop in
-            let stream = try await loop.client.open(loop.get(timeout: .milliseconds(150)))
-            try await Task.sleep(for: .milliseconds(400))  // Longer than the timeout, with the buffer full.
+            let stream = try await loop.client.open(loop.get(timeout: .seconds(1)))
+            try await Task.sleep(for: .milliseconds(1500))  // Longer than the timeout, with the buffer full.
             var received = 0
             var ending: APIError?
             do throws(APIError) {

@@ -149,7 +149,9 @@ struct RequestParser {
     private mutating func headLines() throws(Failure) -> [String]? {
         while buffer.count - consumed >= 2, buffer[consumed] == 0x0D, buffer[consumed + 1] == 0x0A { consumed += 2 }
         // Something else than HTTP, such as a TLS greeting, may never send the end that a head has.
-        if consumed < buffer.count, !HTTPHeaders.isToken(String(decoding: [buffer[consumed]], as: UTF8.self)) {
+        if consumed < buffer.count, buffer[consumed] != 0x0D,
+            !HTTPHeaders.isToken(String(decoding: [buffer[consumed]], as: UTF8.self))
+        {
             throw .bad("not an HTTP request")
         }
         var index = max(consumed, searched - 3)
