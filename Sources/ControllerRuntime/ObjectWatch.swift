@@ -45,7 +45,7 @@ struct ObjectWatch<Object: KubernetesResource>: Sendable {
             }
             return command
         } catch {
-            environment.report(.watchFailed(type, error))
+            if error.code != .cancelled { environment.report(.watchFailed(type, error)) }
             return state.listFailed(error, random: environment.random())
         }
     }
@@ -64,7 +64,8 @@ struct ObjectWatch<Object: KubernetesResource>: Sendable {
             }
             return state.watchEnded(after: environment.clock.uptime - start, random: environment.random())
         } catch {
-            if error.code != .expired { environment.report(.watchFailed(type, error)) }
+            // Expired is how servers say "list again"; cancelled is how we stop.
+            if ![.expired, .cancelled].contains(error.code) { environment.report(.watchFailed(type, error)) }
             return state.watchFailed(error, random: environment.random())
         }
     }

@@ -3,11 +3,13 @@ public import HTTP
 /// An open watch. Whoever opened it reads to the end or calls `cancel`.
 public struct WatchStream: Sendable {
     private let stream: HTTPStream
+    private let operation: String
     private var decoder: WatchDecoder
     private var pending: ArraySlice<WatchEvent> = []
 
     init(_ stream: HTTPStream, operation: String) {
         self.stream = stream
+        self.operation = operation
         self.decoder = WatchDecoder(operation: operation)
     }
 
@@ -17,8 +19,16 @@ public struct WatchStream: Sendable {
     public mutating func next() async throws(APIError) -> WatchEvent? {
         while true {
             if let event = pending.popFirst() { return event }
-            guard let chunk = try await stream.next() else { return nil }
+            guard let chunk = try await nextChunk() else { return nil }
             pending = try decoder.append(chunk)[...]
+        }
+    }
+
+    private func nextChunk() async throws(APIError) -> [UInt8]? {
+        do throws(APIError) {
+            return try await stream.next()
+        } catch {
+            throw error.during(operation)
         }
     }
 
