@@ -38,7 +38,7 @@ struct Loop {
 
     func url(_ path: String = "/") -> HTTPURL { HTTPURL(origin: server.origin, path: path) }
 
-    func get(_ path: String = "/", timeout: Duration = .seconds(20)) -> HTTPRequest {
+    func get(_ path: String = "/", timeout: Duration = .seconds(90)) -> HTTPRequest {
         HTTPRequest(.get, url(path), timeout: timeout)
     }
 }
@@ -58,7 +58,7 @@ struct RawSocket: ~Copyable {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        var timeout = timeval(tv_sec: 20, tv_usec: 0)
+        var timeout = timeval(tv_sec: 90, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         try #require(result == 0)
     }
@@ -164,9 +164,23 @@ final class RawServer: Sendable {
 
     var origin: String { "http://127.0.0.1:\(port)" }
 
+    /// Sends all of it, or as much as the client takes.
     static func write(_ descriptor: Int32, _ text: String) {
         let bytes = Array(text.utf8)
-        _ = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                send(descriptor, $0.baseAddress?.advanced(by: sent), bytes.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            if count <= 0 { return }
+            sent += count
+        }
+    }
+
+    /// Keeps the connection until the client closes it.
+    static func waitForEnd(_ descriptor: Int32) {
+        var byte: UInt8 = 0
+        _ = recv(descriptor, &byte, 1, 0)
     }
 }
 

@@ -2,7 +2,7 @@ import HTTP
 import Testing
 
 /// What must hold over a socket and in process alike.
-@Suite(.timeLimit(.minutes(1))) struct StreamingTests {
+@Suite(.timeLimit(.minutes(3))) struct StreamingTests {
     enum Way: String, CaseIterable, Sendable {
         case socket, inProcess
     }
@@ -20,7 +20,7 @@ import Testing
     }
 
     private static func request(_ origin: String) -> HTTPRequest {
-        HTTPRequest(.get, HTTPURL(origin: origin, path: "/"), timeout: .seconds(20))
+        HTTPRequest(.get, HTTPURL(origin: origin, path: "/"), timeout: .seconds(90))
     }
 
     @Test(arguments: Way.allCases) func `each piece arrives before the next is written`(_ way: Way) async throws {
