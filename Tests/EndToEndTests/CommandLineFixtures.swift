@@ -5,7 +5,7 @@ import Testing
 @testable import TrainyardCommand
 
 /// A program that a test runs, with its output in files.
-final class TestProcess: Sendable {
+final class CommandProcess: Sendable {
     let process: ChildProcess
     private let outputPath: String
     private let errorPath: String
@@ -78,7 +78,7 @@ enum BuiltPrograms {
 }
 
 /// A data set in the format of Fashion-MNIST that is learnt in a few steps: the class is where the image is bright.
-enum TinyDataset {
+enum CommandDataset {
     /// Writes the four IDX files into `folder`.
     static func write(to folder: String, trainCount: Int = 320, testCount: Int = 100) throws {
         try LocalFiles.makeFolder(folder)
@@ -115,7 +115,7 @@ enum TinyDataset {
     }
 }
 
-/// The YAML of a small run on `TinyDataset`.
+/// The YAML of a small run on `CommandDataset`.
 enum TinyRun {
     static func yaml(
         seed: String, epochs: String = #""1""#, accuracyAtLeast: String = "50", name: String = "tiny",

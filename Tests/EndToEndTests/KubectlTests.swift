@@ -15,12 +15,12 @@ enum Kubectl {
 /// `trainyard sandbox up` as a process, and an unmodified kubectl against it.
 private final class KubectlWorld: Sendable {
     let folder: TestFolder
-    private let up: TestProcess
+    private let up: CommandProcess
     private let kubeconfig: String
 
     init(options: [String] = []) async throws {
         folder = try TestFolder()
-        let up = try TestProcess(
+        let up = try CommandProcess(
             try BuiltPrograms.trainyard(), ["sandbox", "up", "--state-dir", "\(folder.path)/state"] + options,
             in: folder.path, name: "up")
         let isUp = await until(.seconds(30)) { up.output.contains("\n") }
@@ -32,8 +32,8 @@ private final class KubectlWorld: Sendable {
     }
 
     /// Starts kubectl with a home of its own, so that no cache of another cluster is in the way.
-    func start(_ name: String, _ arguments: [String]) throws -> TestProcess {
-        try TestProcess(
+    func start(_ name: String, _ arguments: [String]) throws -> CommandProcess {
+        try CommandProcess(
             try #require(Kubectl.path), arguments, in: folder.path, name: name,
             environment: ["KUBECONFIG": kubeconfig, "HOME": folder.path])
     }
@@ -69,7 +69,7 @@ struct `kubectl against sandbox up` {
     @Test func `drives a run from apply to delete`() async throws {
         let world = try await KubectlWorld()
         let data = "\(world.folder.path)/data"
-        try TinyDataset.write(to: data, trainCount: 640)
+        try CommandDataset.write(to: data, trainCount: 640)
         let file = try world.write("run.yaml", TinyRun.yaml(seed: data, epochs: #""3""#))
         let applied = try await world.kubectl("apply", "-f", file)
         #expect(

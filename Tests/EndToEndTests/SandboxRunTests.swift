@@ -13,18 +13,18 @@ import Testing
     init() throws {
         folder = try TestFolder()
         data = "\(folder.path)/data"
-        try TinyDataset.write(to: data)
+        try CommandDataset.write(to: data)
         trainyard = try BuiltPrograms.trainyard()
     }
 
     private func start(
         _ name: String, _ yaml: String, _ options: [String] = [], program: String? = nil
-    ) throws -> TestProcess {
+    ) throws -> CommandProcess {
         let file = "\(folder.path)/\(name).yaml"
         try LocalFiles.write(Array(yaml.utf8), to: file)
         let state = "\(folder.path)/tmp-\(name)"
         try LocalFiles.makeFolder(state)
-        return try TestProcess(
+        return try CommandProcess(
             trainyard, ["sandbox", "run", file] + options, in: folder.path, name: name, environment: ["TMPDIR": state])
     }
 
