@@ -93,7 +93,7 @@ final class ArtifactWorld: Sendable {
 
     init() throws {
         var configuration = ClusterConfiguration(
-            crds: try ArtifactWorld.crds(), users: ["admin": SimulatedUser(name: "admin")], clock: clock)
+            crds: try ArtifactWorld.crds.get(), users: ["admin": SimulatedUser(name: "admin")], clock: clock)
         configuration.seed = 7
         cluster = try SimulatedCluster(configuration)
         cloud = SimulatedCloud(CloudConfiguration(clock: clock))
@@ -220,7 +220,8 @@ final class ArtifactWorld: Sendable {
     /// Tests/OperatorTests/GCSArtifact/ArtifactWorld.swift, four levels up.
     private static let root = #filePath.split(separator: "/").dropLast(4).map { "/\($0)" }.joined()
 
-    private static func crds() throws -> [JSONValue] {
+    /// Read once: a world is made for each crash.
+    private static let crds = Result { () throws -> [JSONValue] in
         try ["gcsartifacts", "trainingjobs"].map { name in
             let file = try #require(fopen("\(root)/crds/\(name).yaml", "r"))
             defer { fclose(file) }
