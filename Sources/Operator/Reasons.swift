@@ -73,20 +73,19 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     }
 
     /// What the user can do about it; nil where there is nothing.
-    public var hint: String? {
-        switch self {
-        case .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md."
-        case .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit."
-        case .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code."
-        case .assertionFailed: "Train longer, or lower outputs.assertions; then change rerunToken."
-        case .restartLimitExceeded: "Read lastFailure and the log; then change rerunToken, or raise maxRestarts."
-        case .quotaExceeded: "Ask for more quota in the Google Cloud console, or add a candidate elsewhere."
-        case .permissionDenied: "Grant the operator's service account the permission that the message names."
-        case .imagePullFailed: "Check spec.trainer.image and the nodes' right to read the registry."
-        case .nameConflict: "A node pool of this name exists that is not ours: delete or rename it."
-        case .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken."
-        case .stockedOut: "Add candidates: other zones, other machine types, on-demand."
-        default: nil
-        }
-    }
+    public var hint: String? { Reason.hints[self] }
+
+    private static let hints: [Reason: String] = [
+        .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md.",
+        .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit.",
+        .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code.",
+        .assertionFailed: "Train longer, or lower outputs.assertions; then change rerunToken.",
+        .restartLimitExceeded: "Read lastFailure and the log; then change rerunToken, or raise maxRestarts.",
+        .quotaExceeded: "Ask for more quota in the Google Cloud console, or add a candidate elsewhere.",
+        .permissionDenied: "Grant the operator's service account the permission that the message names.",
+        .imagePullFailed: "Check spec.trainer.image and the nodes' right to read the registry.",
+        .nameConflict: "A node pool of this name exists that is not ours: delete or rename it.",
+        .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
+        .stockedOut: "Add candidates: other zones, other machine types, on-demand.",
+    ]
 }

@@ -15,6 +15,7 @@ struct PoolState {
     let failure: APIError?
     /// The operation under way.
     let operationName: String?
+    private let create: ContainerOperation?
 
     init(_ name: String, _ observation: TrainingJobObservation) {
         pool = observation.pool(name)
@@ -32,6 +33,16 @@ struct PoolState {
         wasSized = present.contains { $0.operationType == "SET_NODE_POOL_SIZE" && $0.failure == nil }
         let last = present.last { $0.operationType != "DELETE_NODE_POOL" }
         failure = last?.failure
+        create = own.last { $0.operationType == "CREATE_NODE_POOL" }
+    }
+
+    /// Why the latest create failed, if it began with the present intent. Google's clock and ours may differ by seconds;
+    /// the same pool is not tried again within a minute.
+    func failedCreate(since intent: Timestamp?) -> APIError? {
+        guard let create, let intent, let begun = create.startTime.flatMap({ Timestamp($0) }),
+            begun > intent + .seconds(-10)
+        else { return nil }
+        return create.failure
     }
 }
 
@@ -81,6 +92,7 @@ extension TrainingJobCapacity {
         let entry = observation.status.resources.first { $0.name == option.poolName }
         guard let pool = state.pool else {
             if let refusal = observation.refusals[option.poolName] { return classify(refusal) }
+            if let failed = state.failedCreate(since: entry?.intentTime) { return classify(failed) }
             if let entry, entry.state != CloudResource.intent, !state.isBusy {
                 return CapacityFailure(reason: .capacityUnavailable, code: nil, message: "the node pool vanished")
             }

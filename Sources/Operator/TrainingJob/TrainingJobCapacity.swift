@@ -15,15 +15,17 @@ enum TrainingJobCapacity {
     static func seek(_ observation: TrainingJobObservation) -> Decision? {
         guard let run = observation.activeRun, let spec = observation.runSpec, observation.activeAttempt == nil
         else { return nil }
-        guard case .success(let options) = TrainingJobNodePool.options(for: run, spec, observation) else { return nil }
+        // Without options (the spec was made invalid) nothing is kept; once nothing is held, `invalidSpec` says so.
+        let options = (try? TrainingJobNodePool.options(for: run, spec, observation).get()) ?? []
         let current = currentOption(options, observation.status)
         var release = TrainingJobRelease.pools(observation, keeping: current?.poolName)
-        guard release.isDone else {
+        guard release.isDone, !options.isEmpty else {
+            let names = release.status.resources.map(\.name).filter { $0 != current?.poolName }
+            let message = "deleting node pool \(names.joined(separator: ", "))"
             return Decision(
                 steps: release.steps, status: release.status,
-                situation: release.blocked
-                    ?? .provisioning(lastReason(observation), "deleting a node pool that failed"),
-                next: .after(observation.configuration.pollInterval))
+                situation: release.blocked ?? .provisioning(lastReason(observation), message),
+                next: .after(release.isDone ? .zero : observation.configuration.pollInterval))
         }
         if let delay = restartDelay(observation) {
             return Decision(
@@ -109,9 +111,9 @@ enum TrainingJobCapacity {
         _ option: CapacityOption, _ observation: TrainingJobObservation, _ status: TrainingJob.Status
     ) -> Decision {
         var status = status
-        if status.attempts.last?.candidate != option.candidate.name || status.attempts.last?.zone != option.zone
-            || wasLost(status)
-        {
+        let last = status.attempts.last
+        let isSamePool = last?.candidate == option.candidate.name && last?.zone == option.zone && !wasLost(status)
+        if !isSamePool {
             add(.acquired, option, code: nil, message: option.machine.type, to: &status, at: observation.moment)
         }
         var attempt = TrainingJob.Attempt(number: (status.attemptCount ?? 0) + 1)
@@ -158,6 +160,14 @@ enum TrainingJobCapacity {
     static func currentOption(_ options: [CapacityOption], _ status: TrainingJob.Status) -> CapacityOption? {
         guard let capacity = status.capacity, let name = capacity.current, let zone = capacity.zone else { return nil }
         return options.first { $0.candidate.name == name && $0.zone == zone }
+    }
+
+    /// The pool that the run holds or tries to get.
+    static func currentPoolName(_ status: TrainingJob.Status, _ observation: TrainingJobObservation) -> String? {
+        guard let run = status.run, let name = status.capacity?.current, let zone = status.capacity?.zone else {
+            return nil
+        }
+        return Naming.nodePool(uid: observation.uid, run: run.number, candidate: name, zone: zone)
     }
 
     private static func intent(

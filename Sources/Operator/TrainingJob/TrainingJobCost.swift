@@ -4,18 +4,19 @@ import Encoding
 enum TrainingJobCost {
     /// Brings the cost up to now: the rate so far over the time since the last update, then the present rate.
     static func update(_ status: inout TrainingJob.Status, _ observation: TrainingJobObservation) {
-        let rate = hourlyRate(status, observation)
-        guard status.cost != nil || rate != nil else { return }
+        guard status.cost != nil || !status.resources.isEmpty else { return }
         let previous = status.cost
         let accrued = accrued(previous, until: observation.moment)
+        let isPriced = status.resources.allSatisfy { $0.hourlyCost != nil }
         var cost = TrainingJob.Cost()
         cost.currencyCode = "USD"
         cost.accrued = accrued.decimal
-        cost.hourlyRate = (rate ?? .zero).decimal
-        cost.basis = observation.configuration.prices.basis
-        cost.display = accrued.display
-        // Nothing runs and nothing ran since: the time of the update is no news.
-        let isIdle = (rate ?? .zero) == .zero && previous?.hourlyRate == cost.hourlyRate
+        cost.hourlyRate = hourlyRate(status, observation).decimal
+        cost.basis = isPriced ? observation.configuration.prices.basis : "no list price"
+        cost.display = isPriced ? accrued.display : "unknown"
+        // No nodes, and none before: the time of the update is no news.
+        let hasNodes = status.resources.contains { !observation.nodes(of: $0.name).isEmpty }
+        let isIdle = !hasNodes && previous?.hourlyRate == cost.hourlyRate
         cost.updateTime = isIdle ? previous?.updateTime : observation.moment
         status.cost = cost
     }
@@ -28,11 +29,11 @@ enum TrainingJobCost {
         return accrued + rate.accrued(over: now - since)
     }
 
-    /// What the observed nodes cost an hour; nil while there is no ledger entry with a price.
-    private static func hourlyRate(_ status: TrainingJob.Status, _ observation: TrainingJobObservation) -> Money? {
-        let rates = status.resources.compactMap { entry in
-            entry.hourlyCost.flatMap { Money(decimal: $0) }.map { $0 * observation.nodes(of: entry.name).count }
+    /// What the observed nodes cost an hour, as far as their price is known.
+    private static func hourlyRate(_ status: TrainingJob.Status, _ observation: TrainingJobObservation) -> Money {
+        status.resources.reduce(.zero) { sum, entry in
+            let price = entry.hourlyCost.flatMap { Money(decimal: $0) } ?? .zero
+            return sum + price * observation.nodes(of: entry.name).count
         }
-        return rates.isEmpty ? nil : rates.reduce(.zero, +)
     }
 }

@@ -10,26 +10,10 @@ enum TrainingJobInputs {
         guard observation.status.run?.result == nil, observation.activeAttempt == nil,
             observation.status.resources.isEmpty
         else { return nil }
-        let run = observation.status.run
-        if run != nil, observation.runSpec == nil { return missingRevision(observation) }
         let spec = observation.runSpec ?? RunSpec(observation.spec)
-        guard case .failure(let error) = TrainingJobNodePool.options(for: run, spec, observation) else { return nil }
+        let options = TrainingJobNodePool.options(for: observation.status.run, spec, observation)
+        guard case .failure(let error) = options else { return nil }
         return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, error.message))
-    }
-
-    /// The run's spec is gone: written again while the present spec is the same, else the run cannot go on.
-    private static func missingRevision(_ observation: TrainingJobObservation) -> Decision? {
-        guard let run = observation.activeRun, let name = run.revisionName else { return nil }
-        if run.specHash == TrainingJobRun.presentHash(observation) {
-            return Decision(
-                steps: [.apply(TrainingJobRun.revision(name, number: run.number, observation))],
-                status: observation.status, situation: .waiting(.pending, "writing revision \(name) again"),
-                next: .after(.zero))
-        }
-        var status = observation.status
-        TrainingJobRun.end(
-            &status, .failed, .controllerError, observation, message: "ControllerRevision \(name) was deleted")
-        return .record(status, .releasing("the run's revision was deleted"))
     }
 
     /// Rule `waitingForInputs`: every artifact ready, every input with data; then the places are recorded.

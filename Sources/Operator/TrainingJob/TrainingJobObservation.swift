@@ -164,7 +164,8 @@ extension Job {
     var isComplete: Bool { isTrue("Complete") }
     /// It failed, or is on its way there.
     var isFailed: Bool { isTrue("Failed") || isTrue("FailureTarget") }
-    var isFinished: Bool { isComplete || isTrue("Failed") }
+    /// Nothing needs to stop it: it has ended, or its controller is ending its pods.
+    var isEnding: Bool { isComplete || isFailed || isTrue("SuccessCriteriaMet") }
 }
 
 extension Pod {

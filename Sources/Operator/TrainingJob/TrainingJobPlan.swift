@@ -16,6 +16,7 @@ enum TrainingJobPlan {
             .init("deleting", TrainingJobRelease.deleting),
             .init("finishedAndReleased", TrainingJobRun.finished),
             .init("releasingCompute", TrainingJobRelease.releasing),
+            .init("restoringRevision", TrainingJobRun.restoringRevision),
             .init("verifyingOutputs", TrainingJobOutputs.verify),
             .init("cancelled", TrainingJobRun.cancelled),
             .init("overTime", TrainingJobRun.overTime),
@@ -66,10 +67,8 @@ enum TrainingJobPlan {
                 failedCount > 0 ? "none\(tried)" : nil
             }
         status.capacity = capacity
-        let pool = status.resources.first { entry in
-            capacity.current != nil && observation.pool(entry.name)?.locations == capacity.zone.map { [$0] }
-        }
-        let readyCount = pool.map { observation.nodes(of: $0.name).count(where: \.isReady) } ?? 0
+        let pool = TrainingJobCapacity.currentPoolName(status, observation)
+        let readyCount = pool.map { observation.nodes(of: $0).count(where: \.isReady) } ?? 0
         status.nodes = TrainingJob.Nodes(desired: observation.runSpec?.nodeCount ?? 1, ready: readyCount)
     }
 

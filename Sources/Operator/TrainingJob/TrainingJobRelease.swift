@@ -29,7 +29,7 @@ enum TrainingJobRelease {
     static func stoppingJobs(
         _ observation: TrainingJobObservation, except kept: String? = nil
     ) -> Progress {
-        let running = observation.jobs.filter { !$0.isFinished && $0.metadata.name != kept }
+        let running = observation.jobs.filter { !$0.isEnding && $0.metadata.name != kept }
         let steps: [Decision.Step] = running.filter { !$0.metadata.isDeleting }.map {
             .delete(ObjectReference($0))
         }
@@ -176,7 +176,7 @@ extension TrainingJobRelease {
     /// Whether pods or pools are left.
     static func holdsSomething(_ observation: TrainingJobObservation) -> Bool {
         !observation.status.resources.isEmpty || observation.pools.contains(where: observation.isOurs)
-            || observation.jobs.contains { !$0.isFinished && !$0.metadata.isDeleting }
+            || observation.jobs.contains { !$0.isEnding && !$0.metadata.isDeleting }
     }
 
     private static func waiting(

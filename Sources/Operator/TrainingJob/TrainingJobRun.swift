@@ -96,6 +96,23 @@ enum TrainingJobRun {
             ])
     }
 
+    /// Rule `restoringRevision`: the active run's spec is gone. It is written again while the present spec is the same;
+    /// else nobody knows what the run executes, and it ends.
+    static func restoringRevision(_ observation: TrainingJobObservation) -> Decision? {
+        guard let run = observation.activeRun, let name = run.revisionName, observation.runSpec == nil else {
+            return nil
+        }
+        if run.specHash == presentHash(observation) {
+            return Decision(
+                steps: [.apply(revision(name, number: run.number, observation))], status: observation.status,
+                situation: .waiting(.pending, "writing revision \(name) again"),
+                next: .after(observation.configuration.pollInterval))
+        }
+        var status = observation.status
+        end(&status, .failed, .controllerError, observation, message: "ControllerRevision \(name) was deleted")
+        return .record(status, .releasing("the run's revision was deleted"))
+    }
+
     // MARK: Ends
 
     /// Ends the active attempt, if there is one.

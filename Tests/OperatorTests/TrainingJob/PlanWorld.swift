@@ -242,7 +242,7 @@ struct PlanWorld {
     }
 
     private mutating func runPods() {
-        for index in jobs.indices where !jobs[index].isFinished {
+        for index in jobs.indices where !jobs[index].isEnding {
             let name = jobs[index].metadata.name
             guard let begun = podStarts[name] else {
                 podStarts[name] = now

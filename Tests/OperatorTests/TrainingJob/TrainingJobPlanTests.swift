@@ -12,7 +12,8 @@ import Testing
         // Deletion first; what has a result never seeks machines; what stops releases.
         #expect(
             TrainingJobPlan.rules.names == [
-                "deleting", "finishedAndReleased", "releasingCompute", "verifyingOutputs", "cancelled", "overTime",
+                "deleting", "finishedAndReleased", "releasingCompute", "restoringRevision", "verifyingOutputs",
+                "cancelled", "overTime",
                 "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering", "seekingCapacity",
             ])
     }
@@ -136,6 +137,18 @@ import Testing
         Hold(
             name: "refused", refusal: APIError(.invalid, operation: "create", message: "no such machine type there"),
             state: "Intent", expected: "CapacityUnavailable"),
+        Hold(
+            name: "the create failed and left nothing",
+            operations: [
+                operation(
+                    "CREATE_NODE_POOL", on: pool, at: 1,
+                    error: .init(code: 8, message: "[GCE_QUOTA_EXCEEDED]: Quota 'GPUS_ALL_REGIONS' exceeded"))
+            ], state: "Intent", expected: "QuotaExceeded"),
+        Hold(
+            name: "an earlier create of the name failed",
+            operations: [
+                operation("CREATE_NODE_POOL", on: pool, at: -90, error: .init(code: 8, message: "[GCE_STOCKOUT]: no"))
+            ], state: "Intent", expected: "create"),
         Hold(name: "vanished", state: "RUNNING", expected: "CapacityUnavailable"),
         Hold(name: "somebody else's", pool: foreign, state: "Intent", expected: "NameConflict"),
         Hold(
@@ -221,6 +234,45 @@ import Testing
         #expect(
             plan.status.conditions.first { $0.type == "Ready" }?.message
                 == "candidate spot: 3 × nvidia-l4 fit no machine type; possible counts are 1, 2, 4, 8")
+    }
+
+    @Test func `a spec made invalid during the search releases what is held, then says so`() {
+        var status = trainingStatus()
+        status.attempts = []
+        var seen = observation(
+            trainingJob({ $0.capacity?.candidates[0].machineType = "n1-standard-1" }, status: status), now: moment(10))
+        seen.revisions = [run().revisionName ?? "": RunSpec(trainingJob().spec)]
+        seen.pools = [nodePool(Self.pool)]
+        #expect(outcome(TrainingJobPlan.plan(seen)) == "delete")
+        seen.pools = []
+        let gone = TrainingJobPlan.plan(seen)
+        #expect(gone.status.resources == [])
+        seen.job.status = gone.status
+        #expect(ready(TrainingJobPlan.plan(seen)) == "InvalidSpec")
+    }
+
+    @Test func `a deleted revision is written again, or ends the run when the spec is another one now`() {
+        var seen = trainingObservation()
+        seen.revisions = [:]
+        let again = TrainingJobPlan.plan(seen)
+        #expect(again.status.run?.result == nil)
+        #expect(again.steps.count == 1)
+        seen.job.spec.rerunToken = "2"
+        let ended = TrainingJobPlan.plan(seen)
+        #expect(ended.status.run?.reason == "ControllerError")
+        #expect(ended.steps == [])
+    }
+
+    @Test func `a machine without a list price costs an unknown amount, still at intervals`() {
+        var seen = trainingObservation()
+        seen.job.status?.resources[0].hourlyCost = nil
+        let first = TrainingJobPlan.plan(seen)
+        #expect(first.status.cost?.display == "unknown")
+        #expect(first.status.cost?.basis == "no list price")
+        seen.job.status = first.status
+        seen.now = moment(70)
+        seen.progress = report()
+        #expect(TrainingJobPlan.plan(seen).status.trainerStatus == nil)
     }
 
     @Test func `progress alone is written at intervals`() {
