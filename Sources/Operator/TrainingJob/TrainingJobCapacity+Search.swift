@@ -158,15 +158,31 @@ extension TrainingJobCapacity {
         return reason
     }
 
-    /// How long the next attempt still waits after a failure that counts: 5 s, doubled each time, 5 minutes at most.
+    /// How long the next attempt still waits, five minutes at most: after a failure that counts 5 s, doubled each time;
+    /// after machines that were lost within two minutes, twice or more in a row, 10 s, doubled each time, so that whoever
+    /// takes them away does not make us buy without end.
     static func restartDelay(_ observation: TrainingJobObservation) -> Duration? {
         guard let last = observation.status.attempts.last, let end = last.endTime,
-            let count = observation.status.restartsCountTowardsMax, count > 0,
-            last.cause.flatMap(Reason.init)?.losesMachines == false
+            let cause = last.cause.flatMap(Reason.init)
         else { return nil }
-        let pause = Duration.seconds(min(300, 5 << min(count - 1, 6)))
-        let left = end + pause - observation.now
+        let pause: Int
+        if cause.losesMachines {
+            let lostCount = observation.status.attempts.reversed().prefix(while: wasLostAtOnce).count
+            guard lostCount >= 2 else { return nil }
+            pause = 10 << min(lostCount - 2, 5)
+        } else {
+            guard let count = observation.status.restartsCountTowardsMax, count > 0 else { return nil }
+            pause = 5 << min(count - 1, 6)
+        }
+        let left = end + .seconds(min(300, pause)) - observation.now
         return left > .zero ? left : nil
+    }
+
+    private static func wasLostAtOnce(_ attempt: TrainingJob.Attempt) -> Bool {
+        guard let start = attempt.startTime, let end = attempt.endTime,
+            let cause = attempt.cause.flatMap(Reason.init)
+        else { return false }
+        return cause.losesMachines && cause != .suspended && end - start < .seconds(120)
     }
 }
 

@@ -134,4 +134,25 @@ import Testing
         #expect(delay(900, after: 100) == .seconds(200))
         #expect(delay(1, after: 5) == nil)
     }
+
+    @Test func `machines that are lost again and again are bought ever more slowly`() {
+        func delay(_ count: Int, cause: String = "Preempted", lasting seconds: Int = 30) -> Duration? {
+            var status = trainingStatus()
+            status.attempts = (1...count).map { number in
+                var attempt = TrainingJob.Attempt(number: number)
+                attempt.startTime = start
+                attempt.endTime = moment(seconds)
+                attempt.cause = cause
+                return attempt
+            }
+            return TrainingJobCapacity.restartDelay(
+                observation(trainingJob(status: status), now: moment(seconds)))
+        }
+        #expect(delay(1) == nil)
+        #expect(delay(2) == .seconds(10))
+        #expect(delay(3) == .seconds(20))
+        #expect(delay(10) == .seconds(300))
+        #expect(delay(10, lasting: 600) == nil)
+        #expect(delay(10, cause: "Suspended") == nil)
+    }
 }
