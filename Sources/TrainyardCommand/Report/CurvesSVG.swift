@@ -26,12 +26,12 @@ struct CurvesSVG: Sendable {
             series: [
                 Series(label: "train", style: "a", values: metrics.trainLoss, digits: 4, suffix: ""),
                 Series(label: "test", style: "b", values: metrics.testLoss, digits: 4, suffix: ""),
-            ])
+            ], minimumSpread: 0.05)
         let accuracy = Panel(
             title: "Test accuracy (%)", left: 540, width: 372, top: 122, height: 236, epochs: epochs,
             series: [
                 Series(label: "test", style: "c", values: metrics.testAccuracy, digits: 2, suffix: " %")
-            ])
+            ], minimumSpread: 2)
         return """
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(number(Self.width)) \(number(Self.height))" \
             width="\(number(Self.width))" height="\(number(Self.height))" role="img" aria-label="\(escaped(title))">
@@ -69,9 +69,10 @@ private struct Panel {
     var height: Double
     var epochs: [Int]
     var series: [CurvesSVG.Series]
+    var minimumSpread: Double
 
     func elements() -> [String] {
-        let scale = Scale(covering: series.flatMap(\.values))
+        let scale = Scale(covering: series.flatMap(\.values), minimumSpread: minimumSpread)
         var elements = ["<text class=\"name\" x=\"\(number(left))\" y=\"\(number(top - 18))\">\(escaped(title))</text>"]
         for tick in scale.ticks {
             let y = vertical(tick, scale)
@@ -153,10 +154,12 @@ private struct Scale {
     /// Decimals that tell neighbouring ticks apart.
     var digits: Int
 
-    init(covering values: [Double]) {
-        let lowest = values.min() ?? 0
-        let highest = values.max() ?? 1
-        let spread = highest - lowest > 0 ? highest - lowest : max(abs(highest) * 0.02, 0.02)
+    /// At least `minimumSpread` is covered: a tenth of a point must not look like a cliff.
+    init(covering values: [Double], minimumSpread: Double) {
+        let middle = ((values.min() ?? 0) + (values.max() ?? 1)) / 2
+        let lowest = min(values.min() ?? 0, middle - minimumSpread / 2)
+        let highest = max(values.max() ?? 1, middle + minimumSpread / 2)
+        let spread = highest - lowest
         var step = 1e-6
         var digits = 6
         // Steps of 1, 2, 5 × 10ⁿ until at most five intervals are needed.

@@ -1,0 +1,48 @@
+"""Checks the object that `trainyard sandbox run --json` prints: one line on standard input."""
+import json
+import re
+import sys
+
+KEYS = {
+    "state", "runID", "metrics", "imagesPerSecond", "capacityAttempts", "outputs", "cost",
+    "cloudResourcesRemaining", "outputDirectory",
+}
+
+
+def check(condition, message):
+    if not condition:
+        sys.exit(f"check_run.py: {message}")
+
+
+run = json.loads(sys.stdin.read())
+check(set(run) == KEYS, f"the keys are {sorted(run)}")
+check(run["state"] == "Complete", f"state is {run['state']}")
+check(re.fullmatch(r"[a-z][-a-z0-9]*-[0-9a-f]{5}-r1", run["runID"]), f"runID is {run['runID']}")
+
+metrics = run["metrics"]
+check(set(metrics) == {"epoch", "train_loss", "test_loss", "test_accuracy"}, f"metrics are {metrics}")
+check(metrics["epoch"] == 1, f"epoch is {metrics['epoch']}")
+check(85 <= metrics["test_accuracy"] <= 100, f"test_accuracy is {metrics['test_accuracy']}")
+check(0 < metrics["test_loss"] < 1 and 0 < metrics["train_loss"] < 1, f"the losses are {metrics}")
+check(run["imagesPerSecond"] > 50, f"imagesPerSecond is {run['imagesPerSecond']}")
+
+attempts = [(a["candidate"], a["zone"], a["result"]) for a in run["capacityAttempts"]]
+check(
+    attempts == [("spot", "us-central1-a", "StockedOut"), ("spot", "us-central1-b", "Acquired")],
+    f"the capacity attempts are {attempts}",
+)
+
+outputs = {output["path"]: output for output in run["outputs"]}
+check({"metrics.json", "model.safetensors"} <= set(outputs), f"the outputs are {sorted(outputs)}")
+for path, output in outputs.items():
+    check(output["verified"] is True, f"{path} is not verified")
+    check(output["sizeBytes"] > 0 and output["crc32c"], f"{path} has no size or checksum: {output}")
+
+cost = run["cost"]
+check(set(cost) == {"currencyCode", "accrued", "hourlyRate", "basis"}, f"cost is {cost}")
+check(cost["currencyCode"] == "USD" and float(cost["accrued"]) > 0, f"cost is {cost}")
+check(run["cloudResourcesRemaining"] == 0, f"{run['cloudResourcesRemaining']} cloud resources remain")
+print(
+    f"{run['runID']}: {metrics['test_accuracy']} % after one epoch, {run['imagesPerSecond']} images/s, "
+    f"{cost['accrued']} {cost['currencyCode']}, 0 cloud resources remain"
+)
