@@ -131,6 +131,7 @@ final class ArtifactWorld: Sendable {
     func settle(horizon: Duration = .seconds(50)) async throws {
         let end = clock.now + horizon
         for _ in 0..<300 {
+            await Task.yield()  // Nothing here waits: others' timeouts go on meanwhile.
             try await sync()
             let (loop, started) = process.withLock { ($0.loop, $0.started) }
             if await loop.reconcileNext() != nil {

@@ -230,6 +230,7 @@ final class OperatorWorld {
         at location: SourceLocation = #_sourceLocation
     ) async throws {
         for _ in 0..<seconds {
+            await Task.yield()  // Nothing here waits: others' timeouts go on meanwhile.
             try await sync()
             if isOver(try await job()) { return }
             await work()
@@ -247,6 +248,7 @@ final class OperatorWorld {
     /// Lets time pass with the operator at work.
     func pass(seconds: Int) async throws {
         for _ in 0..<seconds {
+            await Task.yield()  // Nothing here waits: others' timeouts go on meanwhile.
             try await sync()
             await work()
             clock.advance(by: .seconds(1))

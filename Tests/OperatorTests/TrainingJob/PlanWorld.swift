@@ -55,10 +55,11 @@ struct PlanWorld {
     /// - Parameters:
     ///   - crashAt: the process dies after this many actions (steps and status writes), and starts again.
     ///   - staleAt: this round sees the object as it was one write ago.
-    mutating func settle(crashAt: Int? = nil, staleAt: Int? = nil, maximumRounds: Int = 600) -> Bool {
+    mutating func settle(crashAt: Int? = nil, staleAt: Int? = nil, maximumRounds: Int = 600) async -> Bool {
         var crash = crashAt
         var previous = job
         for round in 0..<maximumRounds {
+            await Task.yield()  // Many rounds with nothing to wait for: others' timeouts go on meanwhile.
             guard !isFinalized else { return true }
             let seen = round == staleAt ? previous : job
             previous = job
@@ -79,8 +80,8 @@ struct PlanWorld {
     /// `settle`, which must succeed.
     mutating func expectSettled(
         crashAt: Int? = nil, staleAt: Int? = nil, at location: SourceLocation = #_sourceLocation
-    ) {
-        let isSettled = settle(crashAt: crashAt, staleAt: staleAt)
+    ) async {
+        let isSettled = await settle(crashAt: crashAt, staleAt: staleAt)
         let conditions = job.status?.conditions.map { "\($0.type)=\($0.status.rawValue)/\($0.reason)" } ?? []
         #expect(
             isSettled, "crash \(crashAt ?? -1), stale \(staleAt ?? -1): \(conditions)", sourceLocation: location)

@@ -56,9 +56,9 @@ import Testing
     ]
 
     @Test(arguments: stories)
-    func `reaches its end and stays there`(story: Story) throws {
+    func `reaches its end and stays there`(story: Story) async throws {
         var world = story.make()
-        world.expectSettled()
+        await world.expectSettled()
         let status = try #require(world.job.status)
         #expect(status.run?.reason == story.reason)
         #expect(world.createCounts.values.reduce(0, +) == story.createCount)
@@ -68,18 +68,18 @@ import Testing
         let writes = world.statusWriteCount
         let actions = world.actionCount
         world.now = world.now + .seconds(3600)
-        world.expectSettled()
+        await world.expectSettled()
         #expect(world.statusWriteCount == writes)
         #expect(world.actionCount == actions)
     }
 
     @Test(arguments: stories)
-    func `a crash after any action changes nothing in the end`(story: Story) throws {
+    func `a crash after any action changes nothing in the end`(story: Story) async throws {
         var reference = story.make()
-        reference.expectSettled()
+        await reference.expectSettled()
         for crash in 0..<reference.actionCount {
             var world = story.make()
-            world.expectSettled(crashAt: crash)
+            await world.expectSettled(crashAt: crash)
             #expect(timeless(world.job.status) == timeless(reference.job.status), "crash at \(crash)")
             #expect(world.createCounts == reference.createCounts, "crash at \(crash)")
             #expect(world.pools.isEmpty, "crash at \(crash)")
@@ -87,35 +87,35 @@ import Testing
     }
 
     @Test(arguments: stories)
-    func `a stale read in any round changes nothing in the end`(story: Story) throws {
+    func `a stale read in any round changes nothing in the end`(story: Story) async throws {
         var reference = story.make()
-        reference.expectSettled()
+        await reference.expectSettled()
         for round in 1..<60 {
             var world = story.make()
-            world.expectSettled(staleAt: round)
+            await world.expectSettled(staleAt: round)
             #expect(timeless(world.job.status) == timeless(reference.job.status), "stale in round \(round)")
             #expect(world.createCounts == reference.createCounts, "stale in round \(round)")
         }
     }
 
     @Test(arguments: 0..<40)
-    func `deleted after any number of actions, nothing is left`(count: Int) {
+    func `deleted after any number of actions, nothing is left`(count: Int) async {
         var world = PlanWorld(trainingJob(), scripts: [.runForever])
-        _ = world.settle(crashAt: count, maximumRounds: count)
+        _ = await world.settle(crashAt: count, maximumRounds: count)
         world.job.metadata.deletionTimestamp = world.now
-        world.expectSettled()
+        await world.expectSettled()
         #expect(world.isFinalized)
         #expect(world.pools.isEmpty)
     }
 
     @Test(arguments: 0..<40)
-    func `suspended after any number of rounds, everything is released, and the same run goes on`(count: Int) throws {
+    func `suspended after any number of rounds, everything is released, and the same run goes on`(count: Int) async throws {
         var world = PlanWorld(trainingJob())
-        _ = world.settle(maximumRounds: count)
+        _ = await world.settle(maximumRounds: count)
         let isOver = world.job.status?.run?.result != nil
         world.job.spec.suspend = true
         world.job.metadata.generation = 2
-        world.expectSettled()
+        await world.expectSettled()
         #expect(world.pools.isEmpty)
         #expect(world.job.status?.resources == [])
         let id = world.job.status?.run?.id
@@ -124,22 +124,22 @@ import Testing
         }
         world.job.spec.suspend = false
         world.job.metadata.generation = 3
-        world.expectSettled()
+        await world.expectSettled()
         #expect(world.job.status?.run?.reason == "Succeeded")
         if let id { #expect(world.job.status?.run?.id == id) }
         #expect(world.pools.isEmpty)
     }
 
-    @Test func `a changed spec after the end makes a new run, the same spec none`() throws {
+    @Test func `a changed spec after the end makes a new run, the same spec none`() async throws {
         var world = PlanWorld(trainingJob())
-        world.expectSettled()
+        await world.expectSettled()
         world.job.metadata.generation = 2
         world.job.spec.failurePolicy = .init(maxRestarts: 7)  // Live: no new run.
-        world.expectSettled()
+        await world.expectSettled()
         #expect(world.job.status?.run?.number == 1)
         world.job.metadata.generation = 3
         world.job.spec.rerunToken = "again"
-        world.expectSettled()
+        await world.expectSettled()
         let status = try #require(world.job.status)
         #expect(status.run?.number == 2)
         #expect(status.run?.reason == "Succeeded")
@@ -147,31 +147,31 @@ import Testing
         #expect(world.pools.isEmpty)
     }
 
-    @Test func `a change during a run waits for its end`() throws {
+    @Test func `a change during a run waits for its end`() async throws {
         var world = PlanWorld(trainingJob())
-        _ = world.settle(maximumRounds: 12)
+        _ = await world.settle(maximumRounds: 12)
         #expect(world.job.status?.run?.result == nil)
         world.job.metadata.generation = 2
         world.job.spec.trainer?.hyperparameters = ["epochs": "3"]
-        world.expectSettled()
+        await world.expectSettled()
         #expect(world.history.contains { $0.pendingRun?.generation == 2 })
         let status = try #require(world.job.status)
         #expect(status.run?.number == 2)
         #expect(status.pendingRun == nil)
     }
 
-    @Test func `an edit while suspended supersedes the run`() throws {
+    @Test func `an edit while suspended supersedes the run`() async throws {
         var world = PlanWorld(trainingJob(), scripts: [.runForever])
-        _ = world.settle(maximumRounds: 30)
+        _ = await world.settle(maximumRounds: 30)
         world.job.spec.suspend = true
-        world.expectSettled()
+        await world.expectSettled()
         world.job.spec.rerunToken = "other"
-        world.expectSettled()
+        await world.expectSettled()
         #expect(world.job.status?.run?.reason == "Superseded")
         #expect(world.job.status?.conditions.isTrue("Ready") == true)
         world.job.spec.suspend = false
         world.scripts = [.succeed]
-        world.expectSettled()
+        await world.expectSettled()
         #expect(world.job.status?.run?.number == 2)
     }
 
