@@ -11,7 +11,8 @@ let swiftSettings: [SwiftSetting] =
         .enableUpcomingFeature("MemberImportVisibility"),
     ] + (strict ? [.treatAllWarnings(as: .error)] : [])
 
-// Encoding is optimised in debug builds too: checksums and JSON parsing run over real data in the tests.
+// These are optimised in debug builds too: the tests run checksums and JSON over real data, and thousands of crash
+// points through plans, the loop and the simulated world; unoptimised, those starve every test that has a timeout.
 let optimisedSettings: [SwiftSetting] = swiftSettings + [.unsafeFlags(["-O"])]
 
 // Kernels are optimised in debug builds too (tests train for real; unoptimised generic SIMD code is a hundred times
@@ -58,21 +59,21 @@ let package = Package(
         library("HTTP", ["CLibcurl", "Encoding"]),
         library("YAML", ["CLibyaml", "Encoding"]),
         library("Telemetry", ["HTTP", "Encoding"]),
-        library("Kubernetes", ["HTTP", "YAML", "Telemetry", "Encoding"]),
+        library("Kubernetes", ["HTTP", "YAML", "Telemetry", "Encoding"], settings: optimisedSettings),
         library("GoogleCloud", ["HTTP", "Telemetry", "Encoding"]),
         library(
             "ControllerRuntime", ["Kubernetes", "HTTP", "Telemetry", "Encoding"],
-            exclude: ["Documentation.docc"]),
+            exclude: ["Documentation.docc"], settings: optimisedSettings),
         library("TrainingContract"),
         library(
             "Operator",
             [
                 "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "TrainingContract",
                 "Encoding",
-            ]),
+            ], settings: optimisedSettings),
         library("Kernels", ["CSystem"], settings: kernelSettings),
         library("Training", ["Kernels", "TrainingContract", "Encoding", "YAML"], settings: optimisedSettings),
-        library("Sandbox", ["HTTP", "YAML", "Telemetry", "Encoding", "CSystem"]),
+        library("Sandbox", ["HTTP", "YAML", "Telemetry", "Encoding", "CSystem"], settings: optimisedSettings),
 
         command(
             "OperatorCommand",

@@ -108,7 +108,7 @@ final class Story: Sendable {
             [
                 "--kubeconfig", directory + "/kubeconfig", "--google-endpoint", server.origin,
                 "--cluster", Story.cluster, "--trainer-image", Story.image, "--health-address", "127.0.0.1:0",
-                "--lease-duration", "2", "--renew-deadline", "1.5", "--retry-period", "0.2",
+                "--lease-duration", "8", "--renew-deadline", "6", "--retry-period", "0.5",
                 "--progress-interval-seconds", "1",
             ], log: operatorLog)
         operatorProcess.withLock { $0 = process }

@@ -109,7 +109,9 @@ import Testing
     }
 
     @Test(arguments: 0..<40)
-    func `suspended after any number of rounds, everything is released, and the same run goes on`(count: Int) async throws {
+    func `suspended after any number of rounds, everything is released, and the same run goes on`(count: Int)
+        async throws
+    {
         var world = PlanWorld(trainingJob())
         _ = await world.settle(maximumRounds: count)
         let isOver = world.job.status?.run?.result != nil
