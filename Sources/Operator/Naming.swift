@@ -24,6 +24,11 @@ public enum Naming {
         return "ty-\(Digest.sha256Hex(identity).prefix(16))-r\(run)-\(zoneSuffix(zone))"
     }
 
+    /// Names an object of any generation in a label's value: 32 of SHA-256's hex digits.
+    public static func objectKey(kind: String, namespace: String, name: String) -> String {
+        String(Digest.sha256Hex([kind, namespace, name].joined(separator: "\n")).prefix(32))
+    }
+
     /// Full resource name, without scheme.
     public static func externalReference(nodePool: String, in cluster: ClusterName) -> String {
         "//container.googleapis.com/\(cluster)/nodePools/\(nodePool)"

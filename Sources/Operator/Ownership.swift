@@ -13,6 +13,8 @@ public enum Ownership {
     public static let ownerLabel = "trainyard-owner-uid"
     /// Google label: the cluster's uid.
     public static let clusterLabel = "trainyard-cluster-uid"
+    /// Google label of a bucket: which object it was made for, as `Naming.objectKey`; outlives that object.
+    public static let objectLabel = "trainyard-object"
     /// Google label: the run's id.
     public static let googleRunLabel = "trainyard-run"
     /// Removed when nothing of ours is left in the cloud.

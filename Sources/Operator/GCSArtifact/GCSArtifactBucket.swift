@@ -39,6 +39,38 @@ enum GCSArtifactBucket {
             next: .after(GCSArtifactPlan.slowRecheck))
     }
 
+    /// A bucket that this operator made for an object of this name, which was deleted and left it (`Retain`): names are
+    /// unique, so nobody else can still own it.
+    static func adopting(_ observation: Observation) -> Decision? {
+        guard observation.spec.bucket != nil, observation.ownBucket == nil,
+            case .found(let bucket, isInProject: true) = observation.bucket,
+            isRetained(bucket.labels, for: observation.owner, clusterUID: observation.configuration.clusterUID)
+        else { return nil }
+        return Decision(
+            steps: [
+                .cloud(.adoptBucket(bucket.name, metageneration: bucket.metageneration, owner: observation.owner))
+            ],
+            status: observation.status,
+            situation: .waiting(.adoptingBucket, "taking back the bucket \(bucket.name), retained from before"),
+            next: .after(.zero))
+    }
+
+    /// Whether a bucket with these labels was made in this cluster for an object of that name.
+    static func isRetained(_ labels: [String: String]?, for owner: ObjectReference, clusterUID: String) -> Bool {
+        labels?[Ownership.clusterLabel] == clusterUID && labels?[Ownership.objectLabel] == objectKey(owner)
+    }
+
+    private static func objectKey(_ owner: ObjectReference) -> String {
+        Naming.objectKey(kind: owner.type.kind, namespace: owner.namespace ?? "", name: owner.name)
+    }
+
+    /// The labels that make a bucket that object's.
+    static func ownLabels(_ owner: ObjectReference, clusterUID: String) -> [String: String] {
+        var labels = Ownership.googleLabels(ownerUID: owner.uid ?? "", clusterUID: clusterUID)
+        labels[Ownership.objectLabel] = objectKey(owner)
+        return labels
+    }
+
     /// Somebody else's bucket is never touched. The intent leaves the ledger: our create cannot have made it.
     static func notOurs(_ observation: Observation) -> Decision? {
         guard let spec = observation.spec.bucket else { return nil }
@@ -51,9 +83,11 @@ enum GCSArtifactBucket {
             if observation.ownBucket != nil { return nil }
             why =
                 isInProject
-                ? "the bucket \(spec.name) exists without our labels. Choose another name, or hand it over: "
-                    + "gcloud storage buckets update gs://\(spec.name) --update-labels="
-                    + labels(observation).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+                ? "the bucket \(spec.name) exists and does not carry this object's labels. Choose another name, or hand "
+                    + "it over: gcloud storage buckets update gs://\(spec.name) --update-labels="
+                    + Ownership.googleLabels(
+                        ownerUID: observation.uid, clusterUID: observation.configuration.clusterUID
+                    ).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
                     .joined(separator: ",")
                 : "the bucket \(spec.name) belongs to another project: choose another name"
         }
@@ -158,7 +192,7 @@ enum GCSArtifactBucket {
     /// The user's and ours; ours win.
     private static func labels(_ observation: Observation) -> [String: String] {
         (observation.spec.bucket?.labels ?? [:]).merging(
-            Ownership.googleLabels(ownerUID: observation.uid, clusterUID: observation.configuration.clusterUID)
+            ownLabels(observation.owner, clusterUID: observation.configuration.clusterUID)
         ) { $1 }
     }
 

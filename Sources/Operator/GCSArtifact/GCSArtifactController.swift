@@ -258,6 +258,7 @@ extension GCSArtifactController {
         case .patchBucket(let name, let patch, let metageneration, let owner):
             try await requireOurs(name, owner: owner)
             _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
+        case .adoptBucket(let name, let metageneration, let owner): try await adopt(name, metageneration, owner)
         case .writeManifest(let bytes, let place): try await write(bytes, to: place)
         case .deleteObjects(let objects, let bucket, let owner):
             let artifact = try await requireConfirmedDeletion(owner)
@@ -286,6 +287,20 @@ extension GCSArtifactController {
         } catch  where error.code == .alreadyExists {
             return  // The next observation says whose it is.
         }
+    }
+
+    /// Labels a retained bucket as the object's, if the object, read live, is there and the bucket is as it was.
+    private func adopt(
+        _ name: String, _ metageneration: Int64, _ owner: ObjectReference
+    ) async throws(APIError) {
+        let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
+        let bucket = try await storage.bucket(name)
+        guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
+            GCSArtifactBucket.isRetained(bucket.labels, for: owner, clusterUID: configuration.clusterUID)
+        else { throw changed("the bucket \(name) is not to be taken back any more") }
+        var patch = BucketPatch()
+        patch.labels = GCSArtifactBucket.ownLabels(owner, clusterUID: configuration.clusterUID).mapValues { $0 }
+        _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
     }
 
     private func write(_ bytes: [UInt8], to place: StorageURI) async throws(APIError) {

@@ -35,6 +35,7 @@ public enum GCSArtifactReason: String, Sendable, Hashable, CaseIterable {
     // On the way.
     case bucketNotReady = "BucketNotReady"
     case creatingBucket = "CreatingBucket"
+    case adoptingBucket = "AdoptingBucket"
     case updatingBucket = "UpdatingBucket"
     // The user must act.
     case invalidSpec = "InvalidSpec"

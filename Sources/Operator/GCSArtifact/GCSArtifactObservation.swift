@@ -110,6 +110,8 @@ public enum GCSArtifactAction: Sendable, Hashable {
     case createBucket(BucketConfiguration, owner: ObjectReference)
     /// Changes settings of the bucket as it was read.
     case patchBucket(String, BucketPatch, metageneration: Int64, owner: ObjectReference)
+    /// Takes back a bucket that an earlier object of that name left, as it was read.
+    case adoptBucket(String, metageneration: Int64, owner: ObjectReference)
     /// Writes a version's manifest once; done when there is one.
     case writeManifest([UInt8], to: StorageURI)
     /// Deletes these versions of objects for good.

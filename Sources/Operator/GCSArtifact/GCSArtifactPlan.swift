@@ -20,6 +20,7 @@ enum GCSArtifactPlan {
             .init("invalidSpec", invalidSpec),
             .init("prefixConflict", prefixConflict),
             .init("waitingForBucket", GCSArtifactBucket.waiting),
+            .init("adoptingBucket", GCSArtifactBucket.adopting),
             .init("bucketNotOurs", GCSArtifactBucket.notOurs),
             .init("recordingIntent", GCSArtifactBucket.recordingIntent),
             .init("creatingBucket", GCSArtifactBucket.creating),

@@ -52,7 +52,8 @@ enum Artifacts {
         action: .init(type: .delete), condition: .init(ageDays: 7))
 
     static func bucket(
-        labels: [String: String]? = Ownership.googleLabels(ownerUID: uid, clusterUID: clusterUID),
+        labels: [String: String]? = GCSArtifactBucket.ownLabels(
+            .init(type: GCSArtifact.resourceType, namespace: "ml", name: "runs", uid: uid), clusterUID: clusterUID),
         metageneration: Int64 = 4, location: String = "US-CENTRAL1", storageClass: String? = "STANDARD",
         iam: IAMConfiguration? = .locked, versioning: Versioning? = nil, lifecycle: Lifecycle? = nil
     ) -> GoogleCloud.Bucket {

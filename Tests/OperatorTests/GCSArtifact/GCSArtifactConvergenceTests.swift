@@ -140,6 +140,37 @@ import Testing
         #expect(try await world.artifact()?.status?.conditions.isTrue("Ready") == true)
     }
 
+    @Test func `an object that is made again takes back the bucket that it retained, and no other one does`()
+        async throws
+    {
+        func manifest(_ name: String) -> String {
+            """
+            apiVersion: trainyard.dev/v1alpha1
+            kind: GCSArtifact
+            metadata: {name: \(name)}
+            spec:
+              bucket: {name: runs-bucket, location: us-central1}
+            """
+        }
+        let world = try ArtifactWorld()
+        try await world.apply(manifest("runs"))
+        try await world.settle()
+        try world.cloud.putObject(bucket: "runs-bucket", name: "precious", bytes: [1])
+        try await world.delete()
+        try await world.settle()
+        try await world.apply(manifest("other"))
+        try await world.settle()
+        #expect(try await world.artifact("other")?.status?.conditions.first(ofType: "Ready")?.reason == "BucketNotOurs")
+        try await world.delete("other")
+        try await world.apply(manifest("runs"))
+        try await world.settle()
+        let artifact = try #require(try await world.artifact())
+        #expect(artifact.status?.conditions.isTrue("Ready") == true)
+        #expect(try await world.storage.bucket("runs-bucket").labels?["trainyard-owner-uid"] == artifact.metadata.uid)
+        #expect(world.cloud.objectNames(bucket: "runs-bucket") == ["precious"])
+        #expect(world.cloud.callCount("storage.buckets.insert") == 1)
+    }
+
     @Test func `a bucket that was there before is left alone, also by the deletion`() async throws {
         let world = try ArtifactWorld()
         _ = try await world.storage.insertBucket(

@@ -19,7 +19,8 @@ struct GCSArtifactPlanTests {
     @Test func `the order of the rules is part of the safety`() {
         #expect(
             GCSArtifactPlan.rules.names == [
-                "deleting", "invalidSpec", "prefixConflict", "waitingForBucket", "bucketNotOurs", "recordingIntent",
+                "deleting", "invalidSpec", "prefixConflict", "waitingForBucket", "adoptingBucket", "bucketNotOurs",
+                "recordingIntent",
                 "creatingBucket", "locationMismatch", "updatingBucket", "recordingVersions", "publishingVersions",
             ])
     }
@@ -34,7 +35,10 @@ struct GCSArtifactPlanTests {
         let second = plan(Artifacts.observation(Artifacts.artifact(status: first.status), bucket: .absent))
         let configuration = BucketConfiguration(
             name: "runs-bucket", location: "us-central1",
-            labels: ["trainyard-owner-uid": Artifacts.uid, "trainyard-cluster-uid": Artifacts.clusterUID])
+            labels: [
+                "trainyard-owner-uid": Artifacts.uid, "trainyard-cluster-uid": Artifacts.clusterUID,
+                "trainyard-object": "18ab5dc776a32b5dd0c4c63d3e1a2e3f",
+            ])
         let owner = Artifacts.observation().owner
         #expect(second.steps == [.cloud(.createBucket(configuration, owner: owner))])
         #expect(second.status.resources == first.status.resources)
