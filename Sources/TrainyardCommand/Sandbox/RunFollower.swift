@@ -46,8 +46,11 @@ struct RunFollower: Sendable {
         while true {
             var states = watch.take()
             if states.isEmpty, let job = memory.job { states = [job] }
-            let pods = memory.isTimeForDetails(clock.now) ? await podViews() : memory.pods
-            if let job = states.last, memory.detailsTaken { memory.report = await report(of: job) ?? memory.report }
+            var pods = memory.pods
+            if memory.isTimeForDetails(clock.now) || states.last.map(Self.isEnding) == true {
+                pods = await podViews()
+                if let job = states.last { memory.report = await report(of: job) ?? memory.report }
+            }
             for state in states {
                 var job = state
                 if let report = memory.report, report.runID == job.runID { job.progress = JobView.Progress(report) }
@@ -65,6 +68,11 @@ struct RunFollower: Sendable {
         }
     }
 
+    /// The last words of the training may be younger than a second.
+    private static func isEnding(_ job: JobView) -> Bool {
+        ["Complete", "Failed", "Suspended"].contains { job.isTrue($0) }
+    }
+
     /// What the loop remembers between two looks.
     private struct Memory {
         var job: JobView?
@@ -73,7 +81,6 @@ struct RunFollower: Sendable {
         var lastChange: ContinuousClock.Instant
         var stalledSince: ContinuousClock.Instant?
         var suspendedAt: ContinuousClock.Instant?
-        var detailsTaken = false
         private var nextDetails: ContinuousClock.Instant
 
         init(now: ContinuousClock.Instant) {
@@ -83,9 +90,9 @@ struct RunFollower: Sendable {
 
         /// Pods and progress are polled once a second.
         mutating func isTimeForDetails(_ now: ContinuousClock.Instant) -> Bool {
-            detailsTaken = now >= nextDetails
-            if detailsTaken { nextDetails = now + .seconds(1) }
-            return detailsTaken
+            guard now >= nextDetails else { return false }
+            nextDetails = now + .seconds(1)
+            return true
         }
 
         mutating func note(_ job: JobView, _ pods: [PodView], at now: ContinuousClock.Instant) {
@@ -134,7 +141,7 @@ struct RunFollower: Sendable {
 
     /// The trainer's progress file; nil while there is none.
     private func report(of job: JobView) async -> ProgressReport? {
-        guard let prefix = job.outputPrefix.flatMap(StorageURI.init), job.isTrue("CapacityAcquired"),
+        guard let prefix = job.outputPrefix.flatMap(StorageURI.init), !job.attempts.isEmpty,
             let place = prefix.appending(BucketLayout.progress),
             // Not there yet, or being replaced: the next look is a second away.
             let reply = try? await sandbox.storage.read(place.path, in: place.bucket, limit: 1 << 20)

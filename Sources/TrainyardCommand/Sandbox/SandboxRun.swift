@@ -46,6 +46,7 @@ struct SandboxRun: Sendable {
         let measured = Preflight.measured(
             stateParent: LocalFiles.existingParent(of: stateParent), seeds: seeds, programs: programs)
         if let problem = measured.problem { throw problem }
+        try checkOutputs()
         let folder = try StateFolder.forRun(chosen: options.stateDirectory)
         Opening.lines(for: documents[index].object).forEach { console.line($0) }
         let settings = SandboxSettings(folder: folder, port: 0, programs: programs, startsOperator: true)
@@ -61,6 +62,15 @@ struct SandboxRun: Sendable {
             throw error
         }
         return finish(outcome, folder)
+    }
+
+    /// Finds out before the training, not after it, that its outputs have no place.
+    private func checkOutputs() throws(RunError) {
+        if let folder = options.outputDirectory { try LocalFiles.makeFolder(folder) }
+        let place = LocalFiles.existingParent(of: LocalFiles.absolute(options.outputDirectory ?? "runs"))
+        guard LocalFiles.isWritable(place) else {
+            throw RunError(.localStorage, "cannot write the outputs below \(place); name another folder with --out")
+        }
     }
 
     /// What is left to do when the sandbox has ended.
@@ -161,7 +171,9 @@ struct SandboxRun: Sendable {
 
     /// "stopped at epoch 1, checkpoint at gs://…, 0 cloud resources remain".
     static func stopped(_ result: RunResult) -> String {
-        let epoch = result.job?.progress?.epoch.map { "stopped at epoch \($0)" } ?? "stopped before the training began"
+        let progress = result.job?.progress
+        let current = progress?.epoch.map { min($0 + 1, progress?.totalEpochs ?? .max) }
+        let epoch = current.map { "stopped at epoch \($0)" } ?? "stopped before the training began"
         let checkpoint = result.job?.checkpointURI.map { "checkpoint at \($0)" } ?? "no checkpoint"
         return "\(epoch), \(checkpoint), \(Summary.remaining(result.cloudResourcesRemaining))"
     }
@@ -169,6 +181,7 @@ struct SandboxRun: Sendable {
     private func tellPlaces(_ outcome: Outcome, _ folder: StateFolder, isFailure: Bool) {
         let report = Console(descriptor: STDERR_FILENO)
         let lines = isFailure ? Self.lastWords(outcome) : []
+        if !isFailure { report.line() }
         if !lines.isEmpty { report.line("  the pod's last lines:") }
         for line in lines { report.line("    \(Format.line(line, limit: 200))") }
         for log in outcome.podLogs { report.line("  pod's log        \(log)") }

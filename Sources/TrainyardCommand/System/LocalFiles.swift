@@ -92,6 +92,9 @@ enum LocalFiles {
     /// Whether there is something at `path` that this user may read.
     static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }
 
+    /// Whether this user may make files in the folder at `path`.
+    static func isWritable(_ path: String) -> Bool { access(path, W_OK | X_OK) == 0 }
+
     /// Whether there is a program at `path` that this user may run.
     static func isExecutable(_ path: String) -> Bool { !isFolder(path) && access(path, X_OK) == 0 }
 
