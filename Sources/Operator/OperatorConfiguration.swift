@@ -14,19 +14,23 @@ public struct OperatorConfiguration: Sendable, Hashable {
     public var progressInterval: Duration
     /// How often the cloud is asked while something is under way there.
     public var pollInterval: Duration
-    /// How long a create that was never seen may still be on its way.
+    /// How long a create that was never seen may still be on its way: longer than the age at which an intent is
+    /// renewed before its create (half of this) and a request's timeout (30 s) together.
     public var createGrace: Duration
     /// Pause before a candidate that was stocked out is tried again.
     public var capacityRetryInterval: Duration
     /// How long an image that cannot be pulled may cost money.
     public var imagePullGrace: Duration
+    /// How long pods that do not start may cost money.
+    public var podStartGrace: Duration
     public var prices: PriceTable
 
     public init(
         cluster: ClusterName, clusterUID: String, zones: [String], trainerImage: String,
         progressInterval: Duration = .seconds(30), pollInterval: Duration? = nil,
-        createGrace: Duration = .seconds(30), capacityRetryInterval: Duration = .seconds(60),
-        imagePullGrace: Duration = .seconds(120), prices: PriceTable = .builtIn
+        createGrace: Duration = .seconds(90), capacityRetryInterval: Duration = .seconds(60),
+        imagePullGrace: Duration = .seconds(120), podStartGrace: Duration = .seconds(900),
+        prices: PriceTable = .builtIn
     ) {
         self.cluster = cluster
         self.clusterUID = clusterUID
@@ -37,6 +41,7 @@ public struct OperatorConfiguration: Sendable, Hashable {
         self.createGrace = createGrace
         self.capacityRetryInterval = capacityRetryInterval
         self.imagePullGrace = imagePullGrace
+        self.podStartGrace = podStartGrace
         self.prices = prices
     }
 }

@@ -34,6 +34,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case oomKilled = "OOMKilled"
     case containerFailed = "ContainerFailed"
     case imagePullFailed = "ImagePullFailed"
+    case podsNotStarted = "PodsNotStarted"
     case storageUnavailable = "StorageUnavailable"
     case newRunQueued = "NewRunQueued"
     // How it ends.
@@ -62,7 +63,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .stockedOut, .capacityUnavailable, .timedOut: .capacity
         case .quotaExceeded: .quota
         case .permissionDenied: .permission
-        case .invalidSpec, .nameConflict, .imagePullFailed: .configuration
+        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted: .configuration
         case .deadlineExceeded: .budget
         case .controllerError: .controller
         case .pending, .waitingForInputs, .provisioning, .operationQueued, .acquired, .training, .recovering,
@@ -84,6 +85,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .quotaExceeded: "Ask for more quota in the Google Cloud console, or add a candidate elsewhere.",
         .permissionDenied: "Grant the operator's service account the permission that the message names.",
         .imagePullFailed: "Check spec.trainer.image and the nodes' right to read the registry.",
+        .podsNotStarted: "Check resourcesPerNode against the machine type, serviceAccountName and the namespace's quota.",
         .nameConflict: "A node pool of this name exists that is not ours: delete or rename it.",
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",

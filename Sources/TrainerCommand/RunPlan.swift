@@ -26,7 +26,7 @@ struct RunPlan: Sendable, Hashable {
             throw TrainingError(
                 .usage,
                 "\(TrainingEnvironment.worldSize) is \(worldSize): this trainer runs in one process; "
-                    + "set numNodes and numProcPerNode to 1")
+                    + "set spec.trainer.numNodes to 1")
         }
         inputURI = try Self.input(options, environment)
         keepLastCheckpoints = try Self.integer(

@@ -117,7 +117,9 @@ enum GCSArtifactBucket {
         return Decision(
             steps: [.cloud(.createBucket(configuration(spec, observation), owner: observation.owner))],
             status: observation.status,
-            situation: .waiting(.creatingBucket, "creating the bucket \(spec.name)"), next: .after(.zero))
+            situation: .waiting(.creatingBucket, "creating the bucket \(spec.name)"),
+            // Not at once: a name that nobody shows and that cannot be had must not be asked for without pause.
+            next: .after(observation.configuration.pollInterval))
     }
 
     static func locationMismatch(_ observation: Observation) -> Decision? {

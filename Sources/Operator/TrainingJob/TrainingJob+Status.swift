@@ -110,6 +110,7 @@ extension TrainingJob {
         public var zone: String?
         public var summary: String?
         public var nextAttemptTime: Timestamp?
+        public var startTime: Timestamp?
         public var attemptCount: Int?
         @OrEmpty public var attempts: [Attempt]
 

@@ -21,7 +21,7 @@ struct PoolState {
         pool = observation.pool(name)
         let cluster = observation.configuration.cluster
         let own = observation.operations.filter { $0.targets(nodePool: name) }
-            .sorted { ($0.startTime ?? "") < ($1.startTime ?? "") }
+            .sorted { PoolState.start($0) < PoolState.start($1) }
         isBusy = own.contains { !$0.isDone }
         operationName = own.last { !$0.isDone }?.name
         clusterIsBusy = observation.operations.contains { operation in
@@ -34,6 +34,10 @@ struct PoolState {
         let last = present.last { $0.operationType != "DELETE_NODE_POOL" }
         failure = last?.failure
         create = own.last { $0.operationType == "CREATE_NODE_POOL" }
+    }
+
+    private static func start(_ operation: ContainerOperation) -> Timestamp {
+        operation.startTime.flatMap { Timestamp($0) } ?? .distantPast
     }
 
     /// Why the latest create failed, if it began with the present intent. Google's clock and ours may differ by seconds;
@@ -98,15 +102,15 @@ extension TrainingJobCapacity {
             }
             return nil
         }
-        guard observation.isOurs(pool), !state.isBusy else { return timeout(option, entry, observation) }
+        guard observation.isOurs(pool), !state.isBusy else { return timeout(option, observation) }
         if let error = pool.failure ?? state.failure { return classify(error) }
-        return timeout(option, entry, observation)
+        return timeout(option, observation)
     }
 
     private static func timeout(
-        _ option: CapacityOption, _ entry: CloudResource?, _ observation: TrainingJobObservation
+        _ option: CapacityOption, _ observation: TrainingJobObservation
     ) -> CapacityFailure? {
-        guard let limit = option.candidate.maxWaitSeconds, let start = entry?.intentTime,
+        guard let limit = option.candidate.maxWaitSeconds, let start = observation.status.capacity?.startTime,
             observation.now - start > .seconds(limit),
             // Machines that are there were not waited for in vain.
             observation.nodes(of: option.poolName).count(where: \.isReady) < (observation.runSpec?.nodeCount ?? 1)

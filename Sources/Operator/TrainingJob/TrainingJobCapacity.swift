@@ -64,6 +64,7 @@ enum TrainingJobCapacity {
             capacity.current = option.candidate.name
             capacity.zone = option.zone
             capacity.nextAttemptTime = nil
+            capacity.startTime = observation.moment
             capacity.attemptCount = (capacity.attemptCount ?? 0) + 1
             status.capacity = capacity
             status.resources.append(intent(option, run, observation))
@@ -89,6 +90,7 @@ enum TrainingJobCapacity {
         guard let pool = state.pool else {
             guard !state.isBusy else { return wait() }
             guard !state.clusterIsBusy else { return wait([], .provisioning(.operationQueued, busyMessage)) }
+            if let renewed = renewedIntent(option, observation, status) { return .record(renewed, waiting) }
             let request = TrainingJobNodePool.request(option, run: run, spec, observation)
             return wait([.cloud(.createNodePool(request, owner: observation.owner))])
         }
@@ -104,6 +106,20 @@ enum TrainingJobCapacity {
         return wait([
             .cloud(.setNodePoolSize(name: pool.name, nodeCount: spec.nodeCount, owner: observation.owner))
         ])
+    }
+
+    /// The create follows its intent closely: from the intent's age, a deletion tells how long a create that nobody saw
+    /// may still be on its way.
+    private static func renewedIntent(
+        _ option: CapacityOption, _ observation: TrainingJobObservation, _ status: TrainingJob.Status
+    ) -> TrainingJob.Status? {
+        guard let index = status.resources.firstIndex(where: { $0.name == option.poolName }),
+            let time = status.resources[index].intentTime,
+            observation.now - time > observation.configuration.createGrace / 2
+        else { return nil }
+        var status = status
+        status.resources[index].intentTime = observation.moment
+        return status
     }
 
     /// Records that the machines are there and starts the next attempt.

@@ -78,7 +78,7 @@ enum TrainingJobFailurePolicy {
         if let job, job.isComplete { return nil }
         if let job, job.isFailed { return podFailure(job, attempt, observation) }
         if let lost = lostMachines(attempt, observation) { return lost }
-        return job.flatMap { imageFailure($0, attempt, observation) }
+        return job.flatMap { imageFailure($0, attempt, observation) ?? startFailure($0, attempt, observation) }
     }
 
     /// The node pool is gone, or going, under the pods; or nodes are, and no pod is left to tell.
@@ -150,8 +150,21 @@ enum TrainingJobFailurePolicy {
                 reason: .oomKilled, message: "pod \(name) used more memory than it may", exitCode: code,
                 node: pod.spec?.nodeName)
         }
-        let lastWords = state.message.map { ": \($0.suffix(400))" } ?? ""
-        return classify(code, message: "pod \(name) exited with \(code)\(lastWords)", node: pod.spec?.nodeName)
+        let words = state.message.flatMap(lastWords).map { ": \($0)" } ?? ""
+        return classify(code, message: "pod \(name) exited with \(code)\(words)", node: pod.spec?.nodeName)
+    }
+
+    /// The last line of a log's tail; of a JSON log line only its sentence.
+    static func lastWords(_ log: String) -> String? {
+        let lines = log.split(whereSeparator: \.isNewline).map(String.init)
+        guard let line = lines.last(where: { !$0.allSatisfy(\.isWhitespace) }) else { return nil }
+        // A line that is no JSON is a sentence already.
+        if let json = try? JSONValue(parsing: line),
+            let sentence = json["error.message"]?.stringValue ?? json["message"]?.stringValue
+        {
+            return String(sentence.prefix(400))
+        }
+        return String(line.suffix(400))
     }
 
     private static func classify(_ code: Int, message: String, node: String?) -> AttemptFailure {
@@ -192,6 +205,34 @@ enum TrainingJobFailurePolicy {
         else { return nil }
         return AttemptFailure(
             reason: .imagePullFailed, message: waiting.message ?? "image cannot be pulled", isFinal: true)
+    }
+
+    /// Machines cost money whether pods start on them or not: what did not start for long never will.
+    private static func startFailure(
+        _ job: Job, _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
+    ) -> AttemptFailure? {
+        let grace = observation.configuration.podStartGrace
+        guard let start = attempt.startTime, observation.now - start > grace else { return nil }
+        let startedCount = observation.pods(of: job).count { ($0.status?.phase ?? "Pending") != "Pending" }
+        let wanted = job.spec?.completions ?? 1
+        guard startedCount < wanted else { return nil }
+        let why = startProblem(job, observation).map { ": \($0)" } ?? ""
+        return AttemptFailure(
+            reason: .podsNotStarted,
+            message: "\(startedCount) of \(wanted) pods started within \(grace.components.seconds) s\(why)",
+            isFinal: true)
+    }
+
+    /// Why a pod does not start, in the scheduler's or the kubelet's words; nil where none says so.
+    static func startProblem(_ job: Job, _ observation: TrainingJobObservation) -> String? {
+        observation.pods(of: job).lazy.compactMap { pod -> String? in
+            guard (pod.status?.phase ?? "Pending") == "Pending" else { return nil }
+            let unscheduled = pod.status?.conditions?.first { $0.type == "PodScheduled" && $0.status == .false }
+            if let message = unscheduled?.message { return message }
+            let waiting = pod.status?.containerStatuses?.compactMap(\.state?.waiting).first
+            guard let reason = waiting?.reason, reason != "ContainerCreating" else { return nil }
+            return waiting?.message.map { "\(reason): \($0)" } ?? reason
+        }.first
     }
 
     /// What the kubelet says about an image that it cannot pull.

@@ -35,6 +35,9 @@ enum TrainingJobRunning {
         if let problem = TrainingJobFailurePolicy.imageProblem(job, observation) {
             return .training(problem.message ?? "the image cannot be pulled")
         }
+        if let problem = TrainingJobFailurePolicy.startProblem(job, observation) {
+            return .training("attempt \(attempt.number): a pod does not start: \(problem)")
+        }
         let pods = observation.pods(of: job)
         let runningCount = pods.count { $0.status?.phase == "Running" }
         let wanted = job.spec?.completions ?? 1

@@ -19,7 +19,8 @@ enum Artifacts {
             preconditionFailure("a valid cluster name")
         }
         return OperatorConfiguration(
-            cluster: cluster, clusterUID: clusterUID, zones: ["us-central1-a"], trainerImage: "trainer:test")
+            cluster: cluster, clusterUID: clusterUID, zones: ["us-central1-a"], trainerImage: "trainer:test",
+            createGrace: .seconds(30))
     }()
 
     static func artifact(

@@ -196,6 +196,7 @@ import Testing
             attempt.endTime = nil
             return attempt
         }
+        status.capacity?.startTime = nil
         let tries = status.capacity?.attempts ?? []
         status.capacity?.attempts = tries.map { attempt in
             var attempt = attempt

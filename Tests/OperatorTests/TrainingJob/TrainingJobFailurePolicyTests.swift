@@ -84,6 +84,14 @@ import Testing
             name: "the image's name is wrong", job: attemptJob(),
             pods: [attemptPod(phase: "Pending", waiting: .init(reason: "InvalidImageName", message: "no"))],
             cause: "ImagePullFailed", end: "ImagePullFailed"),
+        Case(
+            name: "no node fits the pod yet", job: attemptJob(), pods: [attemptPod(phase: "Pending")], seconds: 900),
+        Case(
+            name: "no node fits the pod for long", job: attemptJob(), pods: [attemptPod(phase: "Pending")],
+            seconds: 901, cause: "PodsNotStarted", end: "PodsNotStarted"),
+        Case(
+            name: "the Job never gets a pod", job: attemptJob(), pods: [], seconds: 901, cause: "PodsNotStarted",
+            end: "PodsNotStarted"),
     ]
 
     @Test(arguments: cases)
@@ -100,6 +108,35 @@ import Testing
         }
         let keepsPool = row.cause == nil || row.end != nil || row.counted > 0
         #expect((plan.status.capacity?.current != nil) == keepsPool)
+    }
+
+    @Test func `while a pod does not start, the condition says why, and so does the end`() {
+        let pod = attemptPod(
+            phase: "Pending",
+            conditions: [
+                ObjectCondition(
+                    type: "PodScheduled", status: .false, reason: "Unschedulable",
+                    message: "0/1 nodes are available: 1 Insufficient memory.")
+            ])
+        let waiting = TrainingJobPlan.plan(trainingObservation(attemptJob(), pods: [pod], now: moment(60)))
+        #expect(
+            waiting.status.conditions.first { $0.type == "Ready" }?.message
+                == "attempt 1: a pod does not start: 0/1 nodes are available: 1 Insufficient memory.")
+        let end = TrainingJobPlan.plan(trainingObservation(attemptJob(), pods: [pod], now: moment(901)))
+        #expect(
+            end.status.lastFailure?.message
+                == "0 of 1 pods started within 900 s: 0/1 nodes are available: 1 Insufficient memory.")
+    }
+
+    @Test(arguments: [
+        ("plain\nlast line\n\n", "last line"),
+        (
+            #"{"message":"data read"}"# + "\n" + #"{"error.message":"epochs is \"abc\"","message":"stopped"}"# + "\n",
+            #"epochs is "abc""#
+        ),
+        (#"{"message":"stopped"}"#, "stopped"), ("{broken", "{broken"), (" \n", nil), ("", nil),
+    ]) func `of a container's log the last sentence is told`(log: String, words: String?) {
+        #expect(TrainingJobFailurePolicy.lastWords(log) == words)
     }
 
     @Test func `a pool that vanished under the pods is a reclaim on spot`() {

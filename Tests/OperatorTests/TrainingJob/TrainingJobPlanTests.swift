@@ -172,6 +172,27 @@ import Testing
         #expect(outcome(plan) == hold.expected)
     }
 
+    @Test func `an intent that is no longer fresh is written again before its create is sent`() {
+        var status = status()
+        status.capacity = TrainingJob.CapacityStatus()
+        status.capacity?.current = "spot"
+        status.capacity?.zone = "us-central1-b"
+        status.resources = [ledgerEntry(Self.pool, state: "Intent")]
+        let late = moment(46)
+        let renewal = TrainingJobPlan.plan(observation(trainingJob(status: status), now: late))
+        #expect(renewal.steps == [])
+        #expect(renewal.status.resources.map(\.intentTime) == [late])
+        let create = TrainingJobPlan.plan(observation(trainingJob(status: renewal.status), now: late))
+        #expect(outcome(create) == "create")
+    }
+
+    @Test func `the built-in trainer is not given several nodes`() {
+        let plan = TrainingJobPlan.plan(
+            observation(trainingJob { $0.trainer = .init(numNodes: 2, terminationGracePeriodSeconds: 25) }))
+        #expect(ready(plan) == "InvalidSpec")
+        #expect(plan.steps == [])
+    }
+
     private func outcome(_ plan: Plan<TrainingJob.Status, TrainingJobAction>) -> String {
         switch plan.steps.first {
         case .cloud(.createNodePool): return "create"
