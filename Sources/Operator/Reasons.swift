@@ -85,7 +85,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .quotaExceeded: "Ask for more quota in the Google Cloud console, or add a candidate elsewhere.",
         .permissionDenied: "Grant the operator's service account the permission that the message names.",
         .imagePullFailed: "Check spec.trainer.image and the nodes' right to read the registry.",
-        .podsNotStarted: "Check resourcesPerNode against the machine type, serviceAccountName and the namespace's quota.",
+        .podsNotStarted: "Check resourcesPerNode against the machine type, and serviceAccountName.",
         .nameConflict: "A node pool of this name exists that is not ours: delete or rename it.",
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",

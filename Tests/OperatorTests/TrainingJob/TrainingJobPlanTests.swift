@@ -347,7 +347,7 @@ import Testing
         var job = trainingJob(status: status)
         job.metadata.deletionTimestamp = moment(1)
         #expect(TrainingJobPlan.plan(observation(job, now: moment(10))).next != .finalized)
-        #expect(TrainingJobPlan.plan(observation(job, now: moment(31))).next == .finalized)
+        #expect(TrainingJobPlan.plan(observation(job, now: moment(91))).next == .finalized)
     }
 
     @Test func `an object that never made anything goes at once`() {
