@@ -40,6 +40,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     // How it ends.
     case succeeded = "Succeeded"
     case outputMissing = "OutputMissing"
+    case outputChecksumMismatch = "OutputChecksumMismatch"
     case assertionFailed = "AssertionFailed"
     case restartLimitExceeded = "RestartLimitExceeded"
     case deadlineExceeded = "DeadlineExceeded"
@@ -59,7 +60,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var failureClass: FailureClass? {
         switch self {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
-        case .preempted, .nodeUnhealthy, .storageUnavailable: .infrastructure
+        case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch: .infrastructure
         case .stockedOut, .capacityUnavailable, .timedOut: .capacity
         case .quotaExceeded: .quota
         case .permissionDenied: .permission
@@ -80,6 +81,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md.",
         .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit.",
         .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code.",
+        .outputChecksumMismatch: "Something else wrote into the run's folder: find it, then change rerunToken.",
         .assertionFailed: "Train longer, or lower outputs.assertions; then change rerunToken.",
         .restartLimitExceeded: "Read lastFailure and the log; then change rerunToken, or raise maxRestarts.",
         .quotaExceeded: "Ask for more quota in the Google Cloud console, or add a candidate elsewhere.",

@@ -8,6 +8,8 @@ struct ProgressMeter {
     var lastCheckpoint: ProgressReport.Checkpoint?
     /// The state in `lastCheckpoint`, when this attempt wrote it.
     var lastCheckpointState: TrainingState?
+    /// Set when all of them are written.
+    var outputs: [ProgressReport.Output]?
     private let context: TrainingContext
     private let configuration: TrainingConfiguration
     private let trainImages: Int
@@ -59,7 +61,8 @@ struct ProgressMeter {
             totalEpochs: configuration.epochs, step: state.step, totalSteps: configuration.epochs * stepsPerEpoch,
             fromStep: fromStep, imagesPerSecond: rate, trainLoss: trainLoss(state),
             estimatedRemainingSeconds: remainingSeconds(state, rate: rate),
-            history: state.history.suffix(Self.historyLimit).map(\.reported), checkpoint: lastCheckpoint)
+            history: state.history.suffix(Self.historyLimit).map(\.reported), checkpoint: lastCheckpoint,
+            outputs: outputs)
     }
 
     /// Of the epoch under way; between epochs of the last one.

@@ -1,3 +1,4 @@
+import Encoding
 import Kernels
 import TrainingContract
 
@@ -232,5 +233,10 @@ public actor TrainingSession {
         try await storage.write(context.outputURI + BucketLayout.model, model, "application/octet-stream")
         let metrics = MetricsFile.encoded(state.history)
         try await storage.write(context.outputURI + BucketLayout.metrics, metrics, "application/json")
+        progress.outputs = [(BucketLayout.model, model), (BucketLayout.metrics, metrics)].map { path, bytes in
+            var checksum = CRC32C()
+            checksum.update(bytes)
+            return ProgressReport.Output(path: path, sizeBytes: bytes.count, crc32c: checksum.base64)
+        }
     }
 }

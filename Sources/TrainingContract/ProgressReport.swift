@@ -29,6 +29,21 @@ public struct ProgressReport: Codable, Sendable, Hashable {
         }
     }
 
+    /// An output as it was written: what the operator compares the bucket with.
+    public struct Output: Codable, Sendable, Hashable {
+        /// Below `ML_OUTPUT_URI`.
+        public var path: String
+        public var sizeBytes: Int
+        /// As Cloud Storage writes it: base64 of the big-endian value.
+        public var crc32c: String
+
+        public init(path: String, sizeBytes: Int, crc32c: String) {
+            self.path = path
+            self.sizeBytes = sizeBytes
+            self.crc32c = crc32c
+        }
+    }
+
     public var schemaVersion: Int
     public var runID: String
     public var attempt: Int
@@ -49,11 +64,14 @@ public struct ProgressReport: Codable, Sendable, Hashable {
     /// At most the last 64 epochs.
     public var history: [Epoch]
     public var checkpoint: Checkpoint?
+    /// Absent until all of them are written.
+    public var outputs: [Output]?
 
     public init(
         schemaVersion: Int = 1, runID: String, attempt: Int, updatedAt: String, epoch: Int, totalEpochs: Int,
         step: Int, totalSteps: Int, fromStep: Int, imagesPerSecond: Double, trainLoss: Double,
-        estimatedRemainingSeconds: Double, history: [Epoch] = [], checkpoint: Checkpoint? = nil
+        estimatedRemainingSeconds: Double, history: [Epoch] = [], checkpoint: Checkpoint? = nil,
+        outputs: [Output]? = nil
     ) {
         self.schemaVersion = schemaVersion
         self.runID = runID
@@ -69,5 +87,6 @@ public struct ProgressReport: Codable, Sendable, Hashable {
         self.estimatedRemainingSeconds = estimatedRemainingSeconds
         self.history = history
         self.checkpoint = checkpoint
+        self.outputs = outputs
     }
 }

@@ -33,7 +33,9 @@ enum TrainingJobOutputs {
         case .unreadable(let error):
             return unreadable(error.message, job, observation)
         case .found(let files, let documents):
-            let verdict = verdict(spec.outputs, files: files, documents: documents)
+            // Only what this attempt reported: an earlier one may have written other bytes.
+            let report = observation.progress.flatMap { $0.attempt == attempt.number ? $0.outputs : nil }
+            let verdict = verdict(spec.outputs, files: files, documents: documents, reported: report ?? [])
             return record(verdict, observation)
         }
     }
@@ -70,9 +72,10 @@ enum TrainingJobOutputs {
 
     // MARK: Judging
 
-    /// Compares what was declared with what is there.
+    /// Compares what was declared, and what the trainer says it wrote, with what is there.
     static func verdict(
-        _ outputs: TrainingJob.Outputs?, files: [String: OutputFile], documents: [String: OutputDocument]
+        _ outputs: TrainingJob.Outputs?, files: [String: OutputFile], documents: [String: OutputDocument],
+        reported: [ProgressReport.Output] = []
     ) -> Verdict {
         var entries: [TrainingJob.OutputsStatus.File] = []
         var problems: [(reason: Reason, message: String)] = []
@@ -81,7 +84,15 @@ enum TrainingJobOutputs {
             entries += found.entries.filter { entry in !entries.contains { $0.path == entry.path } }
             if let problem = found.problem { problems.append((.outputMissing, problem)) }
         }
-        // Assertions on files that are missing would only say the same again.
+        for output in reported {
+            guard let index = entries.firstIndex(where: { $0.path == output.path }),
+                let problem = difference(output, entries[index])
+            else { continue }
+            problems.append((.outputChecksumMismatch, problem))
+            entries[index].verified = false
+            entries[index].reason = Reason.outputChecksumMismatch.rawValue
+        }
+        // Assertions on files that are missing or damaged would only say the same again.
         if problems.isEmpty {
             for assertion in outputs?.assertions ?? [] {
                 guard let problem = violation(assertion, documents[assertion.file]) else { continue }
@@ -100,6 +111,16 @@ enum TrainingJobOutputs {
         guard let first = problems.first else { return Verdict(status: status, failure: nil) }
         let message = problems.map(\.message).joined(separator: "; ")
         return Verdict(status: status, failure: (first.reason, message))
+    }
+
+    /// How a file differs from what was written; nil when it does not, or is missing.
+    private static func difference(
+        _ output: ProgressReport.Output, _ entry: TrainingJob.OutputsStatus.File
+    ) -> String? {
+        guard let size = entry.sizeBytes, let crc32c = entry.crc32c else { return nil }
+        if size == Int64(output.sizeBytes), crc32c == output.crc32c { return nil }
+        return "\(output.path) has \(size) bytes with CRC32C \(crc32c) in the bucket; "
+            + "the trainer wrote \(output.sizeBytes) bytes with \(output.crc32c)"
     }
 
     private static func judge(

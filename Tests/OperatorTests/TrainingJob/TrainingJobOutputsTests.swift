@@ -3,6 +3,7 @@ import Encoding
 import Kubernetes
 import HTTP
 import Testing
+import TrainingContract
 
 @testable import Operator
 
@@ -25,6 +26,23 @@ import Testing
         #expect(verdict.status.files.map(\.path) == ["metrics.json", "model.safetensors"])
         #expect(verdict.status.files.first?.crc32c == "AAAAAA==")
         #expect(verdict.status.files.first?.generation == "7")
+    }
+
+    @Test func `a file that is not what the trainer wrote is named`() {
+        func verdict(_ output: ProgressReport.Output) -> TrainingJobOutputs.Verdict {
+            TrainingJobOutputs.verdict(
+                spec().outputs, files: ["metrics.json": metrics, "model.safetensors": model],
+                documents: ["metrics.json": .json(["test_accuracy": [90]])], reported: [output])
+        }
+        let same = verdict(.init(path: "model.safetensors", sizeBytes: 4_800_000, crc32c: "BBBBBB=="))
+        #expect(same.failure == nil)
+        let flipped = verdict(.init(path: "model.safetensors", sizeBytes: 4_800_000, crc32c: "CCCCCC=="))
+        #expect(flipped.failure?.reason == .outputChecksumMismatch)
+        #expect(flipped.status.verifiedCount == 1)
+        #expect(flipped.status.files.last?.reason == "OutputChecksumMismatch")
+        let cut = verdict(.init(path: "model.safetensors", sizeBytes: 4_800_001, crc32c: "BBBBBB=="))
+        #expect(cut.failure?.reason == .outputChecksumMismatch)
+        #expect(verdict(.init(path: "other.bin", sizeBytes: 1, crc32c: "x")).failure == nil)
     }
 
     @Test func `a missing file is named`() {
