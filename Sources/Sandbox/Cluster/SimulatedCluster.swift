@@ -7,7 +7,7 @@ import Telemetry
 ///
 /// It keeps objects, validates them, tells watchers, and runs no controller but the garbage collector and the
 /// namespace terminator, which work in `tick`. It has no timers and no threads: time is the configuration's clock.
-public final class SimulatedCluster: HTTPHandler, Sendable {
+public final class SimulatedCluster: OptionServing, Sendable {
     /// Where the logs of a pod come from.
     public typealias PodLogs = @Sendable (PodLogRequest) async -> HTTPReply
 
@@ -23,9 +23,14 @@ public final class SimulatedCluster: HTTPHandler, Sendable {
 
     /// Answers one request of the Kubernetes API.
     public func respond(to request: HTTPRequest) async -> HTTPReply {
+        await respond(to: request, options: ServingOptions())
+    }
+
+    /// As `respond(to:)`, with what a fault script asks for.
+    func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
         let responder = Responder(request: request, now: configuration.clock.now)
         do throws(StatusError) {
-            return try await answer(request, responder)
+            return try await answer(request, responder, options)
         } catch {
             return responder.failure(error)
         }
@@ -59,7 +64,9 @@ public final class SimulatedCluster: HTTPHandler, Sendable {
 
     // MARK: Routing
 
-    private func answer(_ request: HTTPRequest, _ responder: Responder) async throws(StatusError) -> HTTPReply {
+    private func answer(
+        _ request: HTTPRequest, _ responder: Responder, _ options: ServingOptions
+    ) async throws(StatusError) -> HTTPReply {
         guard let segments = request.url.decodedSegments else { throw .noSuchPath }
         let path = "/" + segments.joined(separator: "/")
         if let reply = healthReply(path) { return reply }
@@ -70,9 +77,12 @@ public final class SimulatedCluster: HTTPHandler, Sendable {
         }
         if !authorization.allows(resourceRequest) { throw authorization.refusal(resourceRequest) }
         if resourceRequest.subresource == "log" { return try await logs(resourceRequest) }
-        if resourceRequest.verb == "watch" { return try watch(resourceRequest, responder) }
+        if resourceRequest.verb == "watch" { return try watch(resourceRequest, responder, options) }
         let outcome = try state.withLock { state throws(StatusError) in
-            try Router.perform(resourceRequest, authorization, on: &state)
+            if options.changesBack > 0, ["get", "list"].contains(resourceRequest.verb) {
+                return try state.staleRead(resourceRequest, authorization, changesBack: options.changesBack)
+            }
+            return try Router.perform(resourceRequest, authorization, on: &state)
         }
         return responder.reply(outcome, resourceRequest)
     }
@@ -131,8 +141,11 @@ public final class SimulatedCluster: HTTPHandler, Sendable {
                 limitBytes: request.query("limitBytes").flatMap { Int($0) }))
     }
 
-    private func watch(_ request: ResourceRequest, _ responder: Responder) throws(StatusError) -> HTTPReply {
+    private func watch(
+        _ request: ResourceRequest, _ responder: Responder, _ options: ServingOptions
+    ) throws(StatusError) -> HTTPReply {
         let watcher = try state.withLock { state throws(StatusError) in try state.watch(request) }
+        if options.watchCollects > .zero { watcher.collect(for: options.watchCollects, on: configuration.clock) }
         return responder.stream(watcher, request) { [self] in
             state.withLock { $0.store.detach(watcher, from: request.definition.storage) }
         }

@@ -41,7 +41,7 @@ public struct WorldConfiguration: Sendable {
 ///
 /// Requests for `*.googleapis.com`, and those for paths of Google's APIs whatever their host, go to the cloud; all others
 /// to the cluster. Nothing moves by itself: `tick` moves it, `run` ticks in real time.
-public final class SandboxWorld: HTTPHandler {
+public final class SandboxWorld: OptionServing {
     /// Between two ticks of `run`.
     private static let tickInterval = Duration.milliseconds(50)
 
@@ -51,6 +51,7 @@ public final class SandboxWorld: HTTPHandler {
     private let clock: any WallClock
     private let annotations: SandboxAnnotations
     private let hook = Mutex<RequestHook?>(nil)
+    private let faults = Mutex<FaultInjector?>(nil)
 
     /// - Throws: `.invalidCRD` and the like when the cluster cannot be built.
     public init(_ configuration: WorldConfiguration) throws(SandboxError) {
@@ -80,12 +81,28 @@ public final class SandboxWorld: HTTPHandler {
     /// Sees every request from now on; nil ends that.
     public func setHook(_ hook: RequestHook?) { self.hook.withLock { $0 = hook } }
 
-    public func respond(to request: HTTPRequest) async -> HTTPReply {
-        let side = SandboxWorld.side(of: request)
-        let handler: any HTTPHandler = side == .cloud ? cloud : cluster
-        guard let hook = hook.withLock({ $0 }) else { return await handler.respond(to: request) }
-        return await hook.apply(side, request, handler: handler)
+    /// Plays a script for everybody who calls this world (the simulated nodes and `tick` do not); nil ends that.
+    ///
+    /// - Returns: what tells which faults happened.
+    @discardableResult
+    public func setFaults(_ script: FaultScript?) -> FaultInjector? {
+        let injector = script.map { FaultInjector(apis, script: $0, clock: clock) }
+        faults.withLock { $0 = injector }
+        return injector
     }
+
+    public func respond(to request: HTTPRequest) async -> HTTPReply {
+        let handler: any HTTPHandler = faults.withLock { $0 } ?? apis
+        guard let hook = hook.withLock({ $0 }) else { return await handler.respond(to: request) }
+        return await hook.apply(SandboxWorld.side(of: request), request, handler: handler)
+    }
+
+    /// A request with what a fault script asks for; the world's own hook and script are not asked.
+    func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
+        await apis.respond(to: request, options: options)
+    }
+
+    private var apis: WorldAPIs { WorldAPIs(cluster: cluster, cloud: cloud) }
 
     /// The API that a request is meant for.
     public static func side(of request: HTTPRequest) -> SandboxSide {
@@ -125,4 +142,19 @@ public final class SandboxWorld: HTTPHandler {
 
     /// Full names of what would cost money in the cloud now.
     public func computeResources() -> [String] { cloud.computeResources() }
+}
+
+/// Both APIs of a world, without its hook and its script.
+private struct WorldAPIs: OptionServing {
+    let cluster: SimulatedCluster
+    let cloud: SimulatedCloud
+
+    func respond(to request: HTTPRequest) async -> HTTPReply { await respond(to: request, options: ServingOptions()) }
+
+    func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
+        switch SandboxWorld.side(of: request) {
+        case .cloud: await cloud.respond(to: request)
+        case .cluster: await cluster.respond(to: request, options: options)
+        }
+    }
 }

@@ -37,6 +37,16 @@ extension ClusterState {
             items, limit: limit, revision: store.revision, countsRemaining: filter.selectsAll, now: request.now)
     }
 
+    /// A read of a collection as it was; later pages of a list show it so too.
+    mutating func staleRead(
+        _ request: ResourceRequest, _ authorization: Authorization, changesBack: Int
+    ) throws(StatusError) -> Outcome {
+        var past = self
+        past.store.rewind(request.definition.storage, changes: changesBack)
+        defer { continuations = past.continuations }
+        return try Router.perform(request, authorization, on: &past)
+    }
+
     private func matching(_ filter: ObjectFilter, _ request: ResourceRequest) -> [JSONValue] {
         if let name = filter.fields?.name, let namespace = request.definition.isNamespaced ? filter.namespace : "" {
             let key = ObjectKey(collection: request.definition.storage, namespace: namespace, name: name)

@@ -157,6 +157,20 @@ struct Store: Sendable {
         }
     }
 
+    /// Takes the last changes of a collection back, as far as its history goes: for reads that are to be stale. Watchers,
+    /// owners and other collections stay as they are, so this is for a copy that is thrown away.
+    mutating func rewind(_ id: CollectionID, changes: Int) {
+        guard var collection = collections[id], changes > 0 else { return }
+        let undone = collection.history.suffix(changes)
+        guard let first = undone.first else { return }
+        for event in undone.reversed() {
+            let (namespace, name) = (event.object.objectNamespace, event.object.objectName)
+            collection.objects[namespace, default: [:]][name] = event.previous
+        }
+        collections[id] = collection
+        revision = first.revision - 1
+    }
+
     private mutating func record(_ event: StoreEvent, in key: ObjectKey) {
         let id = key.collection
         collections[id, default: Collection()].record(event, limit: historyLimit)

@@ -23,6 +23,18 @@ final class Watcher: Sendable {
         var isEnded = false
         var nextBookmark: Timestamp
         var waiter: CheckedContinuation<Void, Never>?
+        var collection: Collection?
+
+        mutating func takeEvents() -> [WatchEvent] {
+            defer { events = [] }
+            return events
+        }
+    }
+
+    /// How long events wait for others.
+    private struct Collection {
+        let window: Duration
+        let clock: any WallClock
     }
 
     let id: Int
@@ -93,14 +105,28 @@ final class Watcher: Sendable {
     /// the watch.
     func next() async -> [WatchEvent]? {
         while true {
-            let (events, isEnded) = state.withLock { state -> ([WatchEvent], Bool) in
-                defer { state.events = [] }
-                return (state.events, state.isEnded)
+            let (events, isEnded, collection) = state.withLock { state -> ([WatchEvent], Bool, Collection?) in
+                if let collection = state.collection, !state.events.isEmpty, !state.isEnded {
+                    return ([], false, collection)
+                }
+                return (state.takeEvents(), state.isEnded, nil)
             }
+            if let collection { return await collected(collection) }
             if !events.isEmpty { return events }
             if isEnded { return nil }
             await waitForChange()
         }
+    }
+
+    /// Makes `next` wait for more events once there is one.
+    func collect(for window: Duration, on clock: any WallClock) {
+        state.withLock { $0.collection = Collection(window: window, clock: clock) }
+    }
+
+    private func collected(_ collection: Collection) async -> [WatchEvent] {
+        // A cancelled wait ends early: the client has gone, and its writer says so.
+        try? await collection.clock.sleep(until: collection.clock.now + collection.window)
+        return state.withLock { $0.takeEvents() }
     }
 
     private func waitForChange() async {

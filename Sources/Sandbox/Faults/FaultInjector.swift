@@ -1,0 +1,193 @@
+import Encoding
+public import HTTP
+import Synchronization
+public import Telemetry
+
+/// Plays a script in front of a handler: of a client in process (`HandlerTransport(FaultInjector(…))`), of a server, or,
+/// by `SandboxWorld.setFaults`, of everybody who calls a world.
+public final class FaultInjector: HTTPHandler {
+    private struct State {
+        var script: FaultScript
+        /// Requests that matched and times that it happened, by fault.
+        var matched: [Int]
+        var happened: [Int]
+        /// How often each request came, by fault.
+        var occurrences: [Occurrence: Int] = [:]
+        var fired: [FiredFault] = []
+        var firedCount = 0
+
+        mutating func draw(_ index: Int, _ call: FaultCall, mayHappen: Bool) -> (FaultAction, UInt64)? {
+            let fault = script.faults[index]
+            guard fault.match.matches(call) else { return nil }
+            let actions = fault.actions.filter { $0.isFor(call) }
+            guard !actions.isEmpty else { return nil }
+            matched[index] += 1
+            var random = FaultRandom(seed: script.seed)
+            if fault.probability < 1 || actions.count > 1 {
+                let occurrence = Occurrence(fault: index, call: call)
+                let count = (occurrences[occurrence] ?? 0) + 1
+                occurrences[occurrence] = count
+                random = FaultRandom(seed: script.seed, fault: index, call: call, occurrence: count)
+            }
+            guard mayHappen, fault.calls?.contains(matched[index]) ?? true, happened[index] < fault.limit ?? .max,
+                fault.probability >= 1 || random.unit() < fault.probability
+            else { return nil }
+            happened[index] += 1
+            return (actions[Int(random.next() % UInt64(actions.count))], random.next())
+        }
+
+        mutating func record(_ fault: FiredFault) {
+            firedCount += 1
+            fired.append(fault)
+            if fired.count > 2 * FaultInjector.firedLimit { fired.removeFirst(FaultInjector.firedLimit) }
+        }
+    }
+
+    private struct Occurrence: Hashable {
+        var fault: Int
+        var call: FaultCall
+    }
+
+    /// The last faults that are kept for `fired`.
+    private static let firedLimit = 10_000
+
+    private let handler: any HTTPHandler
+    private let clock: any WallClock
+    private let state: Mutex<State>
+
+    /// Delays are of that clock.
+    public init(_ handler: any HTTPHandler, script: FaultScript, clock: any WallClock) {
+        self.handler = handler
+        self.clock = clock
+        state = Mutex(FaultInjector.fresh(script))
+    }
+
+    private static func fresh(_ script: FaultScript) -> State {
+        let zeros = Array(repeating: 0, count: script.faults.count)
+        return State(script: script, matched: zeros, happened: zeros)
+    }
+
+    /// Starts another script; all counts begin again. What is under way ends as it began.
+    public func setScript(_ script: FaultScript) { state.withLock { $0 = FaultInjector.fresh(script) } }
+
+    /// What happened since the script was set, in order; of more than 10,000 the last ones.
+    public var fired: [FiredFault] { state.withLock { $0.fired } }
+
+    /// How often something happened since the script was set.
+    public var firedCount: Int { state.withLock { $0.firedCount } }
+
+    public func respond(to request: HTTPRequest) async -> HTTPReply {
+        let call = FaultCall(request)
+        guard let (action, seed) = next(call) else { return await handler.respond(to: request) }
+        switch action {
+        case .loseRequest(let wait):
+            await pause(wait)
+            return .disconnect
+        case .loseReply(let wait):
+            // A watch that nobody reads would wait in the cluster for its end.
+            if !call.isWatch { _ = await handler.respond(to: request) }
+            await pause(wait)
+            return .disconnect
+        case .delayRequest(let wait):
+            await pause(wait)
+            return await handler.respond(to: request)
+        case .delayReply(let wait):
+            let reply = await handler.respond(to: request)
+            await pause(wait)
+            return reply
+        case .duplicate:
+            if !call.isWatch { _ = await handler.respond(to: request) }
+            return await handler.respond(to: request)
+        case .fail(let status, let reason, let message, let retryAfter):
+            return FaultReplies.reply(call, status: status, reason: reason, message: message, retryAfter: retryAfter)
+        case .cutReply(let count): return FaultInjector.cut(await handler.respond(to: request), afterBytes: count)
+        case .staleRead(let changes):
+            return await respond(request, ServingOptions(changesBack: changes))
+        case .watch(let fault):
+            var options = ServingOptions()
+            if case .reorder(let window) = fault { options.watchCollects = window }
+            let reply = await respond(request, options)
+            return WatchFaultWriter.wrapped(reply, fault, call, clock: clock, seed: seed)
+        }
+    }
+
+    private func respond(_ request: HTTPRequest, _ options: ServingOptions) async -> HTTPReply {
+        guard let server = handler as? any OptionServing else { return await handler.respond(to: request) }
+        return await server.respond(to: request, options: options)
+    }
+
+    /// A cancelled wait ends early: the caller has gone.
+    private func pause(_ wait: Duration) async {
+        guard wait > .zero else { return }
+        try? await clock.sleep(until: clock.now + wait)
+    }
+
+    private static func cut(_ reply: HTTPReply, afterBytes count: Int) -> HTTPReply {
+        let body = reply.body
+        return HTTPReply(
+            status: reply.status, headers: reply.headers,
+            body: .stream { writer throws(APIError) in
+                let cutter = CuttingWriter(writer, afterBytes: count)
+                switch body {
+                case .bytes(let bytes): try await cutter.write(bytes)
+                case .stream(let produce): try await produce(cutter)
+                }
+                throw CuttingWriter.cut
+            })
+    }
+
+    // MARK: Choosing
+
+    /// The action for a call, and a seed for what it draws. Every fault counts every request that it is for.
+    private func next(_ call: FaultCall) -> (FaultAction, UInt64)? {
+        state.withLock { state in
+            var chosen: (FaultAction, UInt64)?
+            for index in state.script.faults.indices {
+                let drawn = state.draw(index, call, mayHappen: chosen == nil)
+                chosen = chosen ?? drawn
+            }
+            if let chosen { state.record(FiredFault(call: call.description, action: chosen.0)) }
+            return chosen
+        }
+    }
+}
+
+/// How a request is served when a script asks for it.
+struct ServingOptions: Sendable {
+    /// A read shows its collection as it was before that many changes.
+    var changesBack = 0
+    /// A watch collects events for that time before it tells them.
+    var watchCollects = Duration.zero
+}
+
+/// A handler that knows `ServingOptions`.
+protocol OptionServing: HTTPHandler {
+    func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply
+}
+
+/// SplitMix64 over a hash that is the same in every process.
+struct FaultRandom: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    init(seed: UInt64, fault: Int, call: FaultCall, occurrence: Int) {
+        // FNV-1a.
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in "\(fault) \(occurrence) \(call.description)".utf8 {
+            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3
+        }
+        state = hash ^ seed &* 0x9E37_79B9_7F4A_7C15
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var word = state
+        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
+        return word ^ (word >> 31)
+    }
+
+    /// 0 ..< 1.
+    mutating func unit() -> Double { Double(next() >> 11) / 9_007_199_254_740_992 }
+}
