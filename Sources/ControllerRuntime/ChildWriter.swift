@@ -20,7 +20,7 @@ struct ChildWriter: Sendable {
     }
 
     /// Deletes a child; gone already is success.
-    func delete(_ reference: ObjectReference) async throws(APIError) {
+    func delete(_ reference: ObjectReference, gracePeriodSeconds: Int? = nil) async throws(APIError) {
         var reference = reference
         do throws(APIError) {
             if reference.uid == nil {
@@ -29,7 +29,7 @@ struct ChildWriter: Sendable {
                 try checkOwner(of: live, wanted: nil, "DELETE \(reference.type.plural)")
                 reference.uid = live.value(at: ["metadata", "uid"])?.stringValue
             }
-            try await client.delete(reference)
+            try await client.delete(reference, gracePeriodSeconds: gracePeriodSeconds)
         } catch  where error.code == .notFound {
             return
         }

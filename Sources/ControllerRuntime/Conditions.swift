@@ -31,16 +31,20 @@ public enum Conditions {
         return byType.values.sorted { $0.type < $1.type }
     }
 
-    /// The text, or its beginning and "…" so that it has at most `maximumMessageBytes` bytes; never cuts a character.
-    public static func cut(_ message: String) -> String {
-        guard message.utf8.count > maximumMessageBytes else { return message }
+    /// The text, or its beginning and "…" so that it has at most `limit` UTF-8 bytes: cut after a word, within one only
+    /// where it is longer than a third of the limit.
+    public static func cut(_ message: String, to limit: Int = maximumMessageBytes) -> String {
+        guard message.utf8.count > limit else { return message }
         var kept = ""
         var count = "…".utf8.count
+        var endOfWord: String.Index?
         for character in message {
+            if character.isWhitespace { endOfWord = kept.endIndex }
             count += character.utf8.count
-            if count > maximumMessageBytes { break }
+            if count > limit { break }
             kept.append(character)
         }
+        if let endOfWord, kept[endOfWord...].utf8.count <= limit / 3 { kept = String(kept[..<endOfWord]) }
         return kept + "…"
     }
 

@@ -6,6 +6,8 @@ public struct Plan<Status: CustomResourceStatus, CloudAction: Sendable & Equatab
     public enum Step: Sendable, Equatable {
         case apply(Manifest)
         case delete(ObjectReference)
+        /// Deletes without grace: only for what nobody is left to stop, such as a pod whose node is gone.
+        case deleteAtOnce(ObjectReference)
         case cloud(CloudAction)
     }
 

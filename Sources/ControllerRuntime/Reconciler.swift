@@ -91,6 +91,8 @@ struct Reconciler<C: Controller>: Sendable {
     private func perform(
         _ steps: [Plan<C.Object.Status, C.CloudAction>.Step], for object: C.Object, _ round: inout Round
     ) async throws(APIError) {
+        guard !steps.isEmpty else { return }
+        try await requireCurrent(object)
         let children = ChildWriter(client: environment.client, cache: cache, ownerUID: object.metadata.uid)
         for step in steps {
             try gate.check("perform")
@@ -98,8 +100,20 @@ struct Reconciler<C: Controller>: Sendable {
             switch step {
             case .apply(let manifest): try await children.apply(manifest)
             case .delete(let reference): try await children.delete(reference)
+            case .deleteAtOnce(let reference): try await children.delete(reference, gracePeriodSeconds: 0)
             case .cloud(let action): try await controller.perform(action)
             }
+        }
+    }
+
+    /// The store may be behind, after a restart by much: the world is changed only for the object as it is.
+    ///
+    /// - Throws: `.conflict` when it has changed; then it is observed again.
+    private func requireCurrent(_ object: C.Object) async throws(APIError) {
+        let metadata = object.metadata
+        let live = try await environment.client.find(C.Object.self, namespace: metadata.namespace, name: metadata.name)
+        guard live?.metadata.uid == metadata.uid, live?.metadata.resourceVersion == metadata.resourceVersion else {
+            throw APIError(.conflict, operation: "perform", message: "the object has changed since it was read")
         }
     }
 

@@ -11,10 +11,11 @@ public enum Naming {
     /// The Job of one attempt; its pods are `<this>-<index>-<random>`.
     public static func attemptJob(runID: String, attempt: Int) -> String { "\(runID)-a\(attempt)" }
 
-    /// The ControllerRevision that keeps a run-relevant spec.
-    public static func revision(job: String, specHash: String) -> String {
+    /// The ControllerRevision that keeps a run-relevant spec. The uid is in it so that an object that is made again does
+    /// not meet the revision of its predecessor, which the garbage collector may not have taken yet.
+    public static func revision(job: String, uid: String, specHash: String) -> String {
         let hex = specHash.split(separator: ":").last ?? ""
-        return "\(job)-\(hex.prefix(10))"
+        return "\(job)-\(uid.prefix(5))-\(hex.prefix(10))"
     }
 
     /// The node pool of one place where a run looks for machines: GKE allows 40 characters. The hash (16 of SHA-256's hex

@@ -7,6 +7,9 @@ public enum Ownership {
     public static let jobLabel = "trainyard.dev/job"
     /// Kubernetes label of children and nodes: the run's id.
     public static let runLabel = "trainyard.dev/run"
+    /// Kubernetes label of children: the TrainingJob's uid. Tells a namesake's from ours, also where the owner
+    /// reference was taken away (`kubectl delete --cascade=orphan`).
+    public static let uidLabel = "trainyard.dev/uid"
     /// Kubernetes label of nodes: the TrainingJob's namespace.
     public static let namespaceLabel = "trainyard.dev/namespace"
     /// Google label: `metadata.uid` of the object that owns the resource.

@@ -47,6 +47,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case cancelled = "Cancelled"
     case superseded = "Superseded"
     case controllerError = "ControllerError"
+    case revisionUnreadable = "RevisionUnreadable"
     // Hygiene.
     case nothingCreated = "NothingCreated"
     case computeHeld = "ComputeHeld"
@@ -66,7 +67,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .permissionDenied: .permission
         case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted: .configuration
         case .deadlineExceeded: .budget
-        case .controllerError: .controller
+        case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .provisioning, .operationQueued, .acquired, .training, .recovering,
             .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .nothingCreated, .computeHeld,
             .releasingCompute, .released, .suspending, .suspended, .deleting:
@@ -88,6 +89,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .permissionDenied: "Grant the operator's service account the permission that the message names.",
         .imagePullFailed: "Check spec.trainer.image and the nodes' right to read the registry.",
         .podsNotStarted: "Check resourcesPerNode against the machine type, and serviceAccountName.",
+        .revisionUnreadable: "Delete the ControllerRevision that the message names, or upgrade the operator.",
         .nameConflict: "A node pool of this name exists that is not ours: delete or rename it.",
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",

@@ -94,7 +94,7 @@ struct OperatorProcess: Sendable {
         manager.add(
             TrainingJobController(
                 configuration: configuration, kubernetes: kubernetes, container: ContainerClient(google),
-                storage: StorageClient(google), cache: manager.cache, clock: clock),
+                storage: StorageClient(google), cache: manager.cache, clock: .system(wall: clock)),
             options: controllerOptions)
         manager.add(
             GCSArtifactController(

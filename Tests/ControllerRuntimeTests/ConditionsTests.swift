@@ -42,6 +42,8 @@ private func condition(
         ("short", "short"), (String(repeating: "a", count: 1024), String(repeating: "a", count: 1024)),
         (String(repeating: "a", count: 1025), String(repeating: "a", count: 1021) + "…"),
         (String(repeating: "é", count: 600), String(repeating: "é", count: 510) + "…"), ("", ""),
+        (String(repeating: "a", count: 1015) + " bcdef ghi", String(repeating: "a", count: 1015) + " bcdef…"),
+        (String(repeating: "a", count: 1015) + " bcdefg hi", String(repeating: "a", count: 1015) + "…"),
     ])
     func `a message is cut between characters`(message: String, expected: String) {
         #expect(Conditions.cut(message) == expected)

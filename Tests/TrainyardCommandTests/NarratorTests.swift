@@ -90,6 +90,16 @@ import Testing
                 == ["waiting: waits for the GCSArtifact data"])
     }
 
+    @Test func `another sentence under the same reason is told too`() {
+        func waiting(_ message: String) -> JSONValue {
+            ["conditions": [condition("Ready", false, "WaitingForInputs", message)]]
+        }
+        #expect(
+            story([
+                (job(status: waiting("data is not ready")), []), (job(status: waiting("data holds no objects")), []),
+            ]) == ["waiting: data is not ready", "waiting: data holds no objects"])
+    }
+
     @Test func `what the user must do is told`() {
         let status: JSONValue = [
             "conditions": [

@@ -1,4 +1,5 @@
 import ControllerRuntime
+import Encoding
 import GoogleCloud
 import Kubernetes
 
@@ -114,12 +115,26 @@ enum GCSArtifactBucket {
 
     static func creating(_ observation: Observation) -> Decision? {
         guard let spec = observation.spec.bucket, observation.bucket == .absent else { return nil }
+        if let renewed = renewedIntent(observation) {
+            return .record(renewed, .waiting(.creatingBucket, "creating the bucket \(spec.name)"))
+        }
         return Decision(
             steps: [.cloud(.createBucket(configuration(spec, observation), owner: observation.owner))],
             status: observation.status,
             situation: .waiting(.creatingBucket, "creating the bucket \(spec.name)"),
             // Not at once: a name that nobody shows and that cannot be had must not be asked for without pause.
             next: .after(observation.configuration.pollInterval))
+    }
+
+    /// The create follows its intent closely: from the intent's age, a deletion tells how long a create that nobody saw
+    /// may still be on its way.
+    private static func renewedIntent(_ observation: Observation) -> GCSArtifact.Status? {
+        guard let entry = observation.status.resources.first, let time = entry.intentTime,
+            observation.now - time > observation.configuration.createGrace / 2
+        else { return nil }
+        var status = observation.status
+        status.resources[0].intentTime = observation.moment
+        return status
     }
 
     static func locationMismatch(_ observation: Observation) -> Decision? {

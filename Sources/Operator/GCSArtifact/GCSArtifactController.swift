@@ -14,9 +14,9 @@ public final class GCSArtifactController: Controller {
     private static let maximumFileCount = 20_000
     private static let maximumManifestBytes = 16 << 20
 
-    private let configuration: OperatorConfiguration
-    private let kubernetes: KubernetesClient
-    private let storage: StorageClient
+    let configuration: OperatorConfiguration
+    let kubernetes: KubernetesClient
+    let storage: StorageClient
     private let clock: any WallClock
     private let artifacts: ObjectStore<GCSArtifact>
     private let jobs: ObjectStore<TrainingJob>
@@ -203,6 +203,8 @@ extension GCSArtifactController {
     private func observeDeletion(_ observation: inout GCSArtifactObservation) async throws(APIError) {
         let artifact = observation.artifact
         guard artifact.spec.deletionPolicy != .retain else { return }
+        observation.isKindGoing = try await isKindGoing()
+        guard !observation.isKindGoing else { return }
         let uri = artifact.status?.uri.flatMap { StorageURI($0) }
         let ledger = artifact.status?.resources.first { $0.role == GCSArtifactBucket.role }?.name
         // An object of DeleteObjects that never was in place has no objects.
@@ -211,7 +213,7 @@ extension GCSArtifactController {
         else { return }
         observation.bucket = try await bucket(name, known: artifact.status?.bucket)
         guard observation.ownBucket != nil else { return }
-        observation.users = users(of: artifact, in: name)
+        observation.users = users(of: artifact)
         let prefix = artifact.spec.deletionPolicy == .deleteBucket ? nil : artifact.spec.prefix
         guard prefix?.isEmpty != true, observation.isDeletionConfirmed, observation.users.isEmpty else { return }
         let query = ObjectQuery(prefix: prefix, versions: true, pageSize: GCSArtifactDeletion.batchSize)
@@ -220,16 +222,30 @@ extension GCSArtifactController {
         }
     }
 
+    /// Whether the definition of GCSArtifacts is being deleted, read live. Not to know is an error: data is deleted only
+    /// where somebody asked for it.
+    func isKindGoing() async throws(APIError) -> Bool {
+        let type = GCSArtifact.resourceType
+        let definition = try await kubernetes.find(
+            CustomResourceDefinition.self, namespace: nil, name: "\(type.plural).\(type.group)")
+        return definition?.metadata.isDeleting ?? true
+    }
+
     /// Runs that still write or read below the artifact's place, and artifacts in its bucket.
-    private func users(of artifact: GCSArtifact, in bucket: String) -> [String] {
+    private func users(of artifact: GCSArtifact) -> [String] {
         let namespace = artifact.metadata.namespace
-        let running = jobs.objects(in: namespace) { job in
+        return Self.users(
+            of: artifact, jobs: jobs.objects(in: namespace), artifacts: artifacts.objects(in: namespace))
+    }
+
+    static func users(of artifact: GCSArtifact, jobs: [TrainingJob], artifacts: [GCSArtifact]) -> [String] {
+        let running = jobs.filter { job in
             guard let run = job.status?.run, run.result == nil, let uri = artifact.status?.uri else { return false }
             return run.prefix?.hasPrefix(uri) == true || run.checkpointPrefix?.hasPrefix(uri) == true
                 || run.inputs.contains { $0.uri?.hasPrefix(uri) == true }
         }.map { "TrainingJob \($0.metadata.name)" }
         guard artifact.spec.deletionPolicy == .deleteBucket else { return running.sorted() }
-        let tenants = artifacts.objects(in: namespace) { $0.spec.bucketRef?.name == artifact.metadata.name }
+        let tenants = artifacts.filter { $0.spec.bucketRef?.name == artifact.metadata.name }
         return (running + tenants.map { "GCSArtifact \($0.metadata.name)" }).sorted()
     }
 }
@@ -246,104 +262,5 @@ extension VerifiedRun {
             completionTime: run.completionTime ?? run.startTime ?? .distantPast,
             outputs: job.status?.outputs?.files ?? [], metrics: job.status?.trainerStatus?.metrics ?? [],
             manifest: .absent(files: [:]))
-    }
-}
-
-// MARK: Performing
-
-extension GCSArtifactController {
-    public func perform(_ action: GCSArtifactAction) async throws(APIError) {
-        switch action {
-        case .createBucket(let bucket, let owner): try await create(bucket, owner)
-        case .patchBucket(let name, let patch, let metageneration, let owner):
-            try await requireOurs(name, owner: owner)
-            _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
-        case .adoptBucket(let name, let metageneration, let owner): try await adopt(name, metageneration, owner)
-        case .writeManifest(let bytes, let place): try await write(bytes, to: place)
-        case .deleteObjects(let objects, let bucket, let owner):
-            let artifact = try await requireConfirmedDeletion(owner)
-            try await requireOurs(bucket, owner: artifact.spec.bucket == nil ? nil : owner)
-            for object in objects { try await delete(object, in: bucket) }
-        case .deleteBucket(let name, let owner):
-            _ = try await requireConfirmedDeletion(owner)
-            let bucket = try await requireOurs(name, owner: owner)
-            do throws(APIError) {
-                try await storage.deleteBucket(name, ifMetagenerationMatch: bucket.metageneration)
-            } catch  where error.code == .notFound {
-                return
-            }
-        }
-    }
-
-    /// Creates a bucket if the object, read live, still has the intent: a cache that is behind must not create.
-    private func create(_ bucket: BucketConfiguration, _ owner: ObjectReference) async throws(APIError) {
-        let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
-        let reference = GCSArtifactBucket.externalReference(bucket.name)
-        guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
-            live.status?.resources.contains(where: { $0.externalRef == reference }) == true
-        else { throw changed("the object no longer intends \(bucket.name)") }
-        do throws(APIError) {
-            _ = try await storage.insertBucket(bucket, project: configuration.cluster.project)
-        } catch  where error.code == .alreadyExists {
-            return  // The next observation says whose it is.
-        }
-    }
-
-    /// Labels a retained bucket as the object's, if the object, read live, is there and the bucket is as it was.
-    private func adopt(
-        _ name: String, _ metageneration: Int64, _ owner: ObjectReference
-    ) async throws(APIError) {
-        let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
-        let bucket = try await storage.bucket(name)
-        guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
-            GCSArtifactBucket.isRetained(bucket.labels, for: owner, clusterUID: configuration.clusterUID)
-        else { throw changed("the bucket \(name) is not to be taken back any more") }
-        var patch = BucketPatch()
-        patch.labels = GCSArtifactBucket.ownLabels(owner, clusterUID: configuration.clusterUID).mapValues { $0 }
-        _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
-    }
-
-    private func write(_ bytes: [UInt8], to place: StorageURI) async throws(APIError) {
-        do throws(APIError) {
-            let options = UploadOptions(contentType: "application/json", ifGenerationMatch: 0)
-            _ = try await storage.upload(bytes, to: place.path, in: place.bucket, options: options)
-        } catch  where error.code == .preconditionFailed {
-            return  // There is one: the next observation reads it.
-        }
-    }
-
-    private func delete(_ object: ObjectGeneration, in bucket: String) async throws(APIError) {
-        do throws(APIError) {
-            try await storage.deleteObject(object.name, in: bucket, generation: object.generation)
-        } catch  where error.code == .notFound {
-            return
-        }
-    }
-
-    /// The bucket, read live, if it carries the labels of that object (nil: of an object of this cluster).
-    ///
-    /// - Throws: `.conflict` when it does not: then everything is looked at again.
-    @discardableResult
-    private func requireOurs(_ name: String, owner: ObjectReference?) async throws(APIError) -> Bucket {
-        let bucket = try await storage.bucket(name)
-        guard
-            GCSArtifactBucket.isOurs(
-                bucket.labels, ownerUID: owner.map { $0.uid ?? "" }, clusterUID: configuration.clusterUID)
-        else { throw changed("the bucket \(name) is not ours any more") }
-        return bucket
-    }
-
-    /// The object, read live: it is still being deleted, and with consent.
-    private func requireConfirmedDeletion(_ owner: ObjectReference) async throws(APIError) -> GCSArtifact {
-        let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
-        guard let live, live.metadata.uid == owner.uid, live.metadata.isDeleting,
-            live.spec.deletionPolicy != .retain,
-            live.metadata.annotations?[Ownership.confirmDeletionAnnotation] == owner.name
-        else { throw changed("the deletion is no longer confirmed") }
-        return live
-    }
-
-    private func changed(_ message: String) -> APIError {
-        APIError(.conflict, operation: "GCSArtifact", message: message)
     }
 }

@@ -14,6 +14,9 @@ enum GCSArtifactDeletion {
     /// Rule `deleting`: works when nothing was ever created, and from what was really created.
     static func deleting(_ observation: Observation) -> Decision? {
         guard observation.artifact.metadata.isDeleting else { return nil }
+        // With the definition of the kind go all objects. That is no wish to lose data, whatever the policy and the
+        // annotation say: it stays, as with Retain.
+        if observation.isKindGoing { return finalized(observation) }
         let policy = observation.spec.deletionPolicy
         let wasThere = observation.status.uri != nil || !observation.status.resources.isEmpty
         if policy == .retain || !wasThere { return finalized(observation) }

@@ -16,6 +16,9 @@ public struct GCSArtifactObservation: Sendable, Equatable {
     public var conflict: String?
     /// Runs with verified outputs here whose version is not in the status yet, oldest first.
     public var runs: [VerifiedRun] = []
+    /// The CustomResourceDefinition is going, and takes every object along: nobody asked for the end of this one. Looked at
+    /// while deleting only, where the policy deletes.
+    public var isKindGoing = false
     /// Who still needs the data; looked at while deleting only.
     public var users: [String] = []
     /// What is still below the prefix (in the bucket, where that goes too); looked at while deleting only.

@@ -1,3 +1,4 @@
+import ControllerRuntime
 import Encoding
 import GoogleCloud
 import HTTP
@@ -148,7 +149,7 @@ extension TrainingJobCapacity {
         attempt.count += 1
         attempt.lastTime = now
         attempt.code = code
-        attempt.message = message.isEmpty ? nil : String(message.prefix(128))
+        attempt.message = message.isEmpty ? nil : Conditions.cut(message, to: 128)
         capacity.attempts = Array((capacity.attempts + [attempt]).suffix(24))
         status.capacity = capacity
     }

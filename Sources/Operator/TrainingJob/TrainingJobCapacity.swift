@@ -13,7 +13,8 @@ enum TrainingJobCapacity {
 
     /// Rule `seekingCapacity`: the run has no attempt with pods; get nodes for one.
     static func seek(_ observation: TrainingJobObservation) -> Decision? {
-        guard let run = observation.activeRun, let spec = observation.runSpec, observation.activeAttempt == nil
+        guard let run = observation.activeRun, let spec = observation.runSpec, observation.activeAttempt == nil,
+            observation.succeededAttempt == nil
         else { return nil }
         // Without options (the spec was made invalid) nothing is kept; once nothing is held, `invalidSpec` says so.
         let options = (try? TrainingJobNodePool.options(for: run, spec, observation).get()) ?? []
@@ -162,7 +163,8 @@ enum TrainingJobCapacity {
         }
         status.lastFailure = TrainingJob.Failure(
             class: failure.reason.failureClass?.rawValue, component: "NodePool", reason: failure.reason.rawValue,
-            message: "\(describe(option)): \(failure.message)", zone: option.zone, hint: failure.reason.hint,
+            message: Conditions.cut("\(describe(option)): \(failure.message)"), zone: option.zone,
+            hint: failure.reason.hint,
             time: observation.moment)
         return .record(status, .provisioning(failure.reason, "\(describe(option)): \(failure.message)"))
     }

@@ -11,12 +11,14 @@ enum TrainingJobCost {
         var cost = TrainingJob.Cost()
         cost.currencyCode = "USD"
         cost.accrued = accrued.decimal
-        cost.hourlyRate = hourlyRate(status, observation).decimal
+        // Absent while nothing is paid for.
+        let rate = hourlyRate(status, observation)
+        cost.hourlyRate = rate == .zero ? nil : rate.decimal
         cost.basis = isPriced ? observation.configuration.prices.basis : "no list price"
         cost.display = isPriced ? accrued.display : "unknown"
         // No nodes, and none before: the time of the update is no news.
         let hasNodes = status.resources.contains { !observation.nodes(of: $0.name).isEmpty }
-        let isIdle = !hasNodes && previous?.hourlyRate == cost.hourlyRate
+        let isIdle = previous != nil && !hasNodes && previous?.hourlyRate == cost.hourlyRate
         cost.updateTime = isIdle ? previous?.updateTime : observation.moment
         status.cost = cost
     }

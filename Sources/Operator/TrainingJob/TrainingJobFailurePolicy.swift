@@ -31,7 +31,7 @@ enum TrainingJobFailurePolicy {
 
     /// The pods of attempts that ended must be gone before the next begins.
     private static func cleanUp(_ observation: TrainingJobObservation) -> Decision? {
-        let stop = TrainingJobRelease.stoppingJobs(observation)
+        let stop = TrainingJobPodEnd.stop(observation)
         guard !stop.isDone else { return nil }
         return Decision(
             steps: stop.steps, status: observation.status,
@@ -46,7 +46,7 @@ enum TrainingJobFailurePolicy {
             &status, failure.reason, observation, exitCode: failure.exitCode, node: failure.node)
         status.lastFailure = TrainingJob.Failure(
             class: failure.reason.failureClass?.rawValue, component: "Trainer", reason: failure.reason.rawValue,
-            message: failure.message, exitCode: failure.exitCode, node: failure.node,
+            message: Conditions.cut(failure.message), exitCode: failure.exitCode, node: failure.node,
             zone: status.attempts.last?.zone, hint: failure.reason.hint, time: observation.moment)
         let limit = (observation.spec.failurePolicy ?? .standard).maxRestarts
         let counted = status.restartsCountTowardsMax ?? 0
@@ -147,7 +147,8 @@ enum TrainingJobFailurePolicy {
         let code = Int(state.exitCode)
         if state.reason == "OOMKilled" {
             return AttemptFailure(
-                reason: .oomKilled, message: "pod \(name) used more memory than it may", exitCode: code,
+                reason: .oomKilled, message: "pod \(name) used more memory than it may",
+                exitCode: min(max(code, 0), 255),
                 node: pod.spec?.nodeName)
         }
         let words = state.message.flatMap(lastWords).map { ": \($0)" } ?? ""
@@ -162,9 +163,9 @@ enum TrainingJobFailurePolicy {
         if let json = try? JSONValue(parsing: line),
             let sentence = json["error.message"]?.stringValue ?? json["message"]?.stringValue
         {
-            return String(sentence.prefix(400))
+            return Conditions.cut(sentence, to: 400)
         }
-        return String(line.suffix(400))
+        return Conditions.cut(line, to: 400)
     }
 
     private static func classify(_ code: Int, message: String, node: String?) -> AttemptFailure {

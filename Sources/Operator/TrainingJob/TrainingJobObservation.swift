@@ -11,15 +11,17 @@ public struct TrainingJobObservation: Sendable, Equatable {
     public var now: Timestamp
     /// By name: the ones of the current run and of the present spec, where they exist.
     public var revisions: [String: RunSpec] = [:]
+    /// By name: those of them that exist and cannot be used, with the reason.
+    public var unreadableRevisions: [String: String] = [:]
     /// By name: every artifact that the spec refers to.
     public var artifacts: [String: ArtifactObservation] = [:]
     /// Ours, of all runs.
     public var jobs: [Job] = []
-    /// Of our Jobs, of all runs.
+    /// Ours, of all runs, also those whose Job is gone.
     public var pods: [Pod] = []
     /// Names of our headless Services.
     public var services: Set<String> = []
-    /// Nodes of our node pools.
+    /// Nodes of our node pools, and those that our pods are on.
     public var nodes: [Node] = []
     /// Node pools that carry our owner label or one of our derived names.
     public var pools: [NodePool] = []
@@ -128,6 +130,14 @@ extension TrainingJobObservation {
     /// The attempt whose pods run or should run.
     var activeAttempt: TrainingJob.Attempt? { status.attempts.last.flatMap { $0.endTime == nil ? $0 : nil } }
 
+    /// The attempt of the active run whose pods have succeeded: its outputs are still to be verified.
+    var succeededAttempt: TrainingJob.Attempt? {
+        guard activeRun != nil, let last = status.attempts.last, last.endTime != nil,
+            last.cause == Reason.succeeded.rawValue
+        else { return nil }
+        return last
+    }
+
     /// The pool of that name.
     func pool(_ name: String) -> NodePool? { pools.first { $0.name == name } }
 
@@ -145,7 +155,7 @@ extension TrainingJobObservation {
     /// The pods of a Job.
     func pods(of job: Job) -> [Pod] {
         pods.filter { pod in
-            pod.metadata.ownerReferences?.contains { $0.kind == "Job" && $0.name == job.metadata.name } == true
+            pod.metadata.ownerReferences?.contains { $0.kind == "Job" && $0.uid == job.metadata.uid } == true
         }.sorted { $0.metadata.name < $1.metadata.name }
     }
 

@@ -20,18 +20,44 @@ enum TrainingJobOutputs {
         }
     }
 
+    /// Rule `recordingSuccess`: the pods have succeeded. That is written before anything follows from it: a Job may vanish,
+    /// by its TTL or by hand, and what has succeeded is not run again.
+    static func recordSuccess(_ observation: TrainingJobObservation) -> Decision? {
+        guard let run = observation.activeRun, let attempt = observation.activeAttempt,
+            let end = successTime(of: attempt, run, observation)
+        else { return nil }
+        var status = observation.status
+        TrainingJobProgress.update(&status, observation)
+        TrainingJobRun.endAttempt(
+            &status, .succeeded, observation, at: max(min(end, observation.moment), attempt.startTime ?? end),
+            exitCode: 0)
+        return .record(status, .verifying(.verifying, "attempt \(attempt.number) has succeeded"))
+    }
+
+    /// When the attempt's pods had succeeded: as the Job says; where there is none any more, as the trainer's last report
+    /// does, which lists the outputs only when all of them are written.
+    private static func successTime(
+        of attempt: TrainingJob.Attempt, _ run: TrainingJob.Run, _ observation: TrainingJobObservation
+    ) -> Timestamp? {
+        if let job = observation.attemptJob(run, attempt) {
+            return job.isComplete ? job.status?.completionTime ?? observation.moment : nil
+        }
+        guard let report = observation.progress, report.runID == run.id, report.attempt == attempt.number,
+            report.outputs?.isEmpty == false
+        else { return nil }
+        return Timestamp(report.updatedAt)?.wholeSeconds ?? observation.moment
+    }
+
     /// Rule `verifyingOutputs`: the attempt's pods have succeeded.
     static func verify(_ observation: TrainingJobObservation) -> Decision? {
-        guard let run = observation.activeRun, let attempt = observation.activeAttempt,
-            let spec = observation.runSpec, let job = observation.attemptJob(run, attempt), job.isComplete
-        else { return nil }
+        guard let attempt = observation.succeededAttempt, let spec = observation.runSpec else { return nil }
         switch observation.outputs {
         case .notLooked:
             return Decision(
                 status: observation.status, situation: .verifying(.verifying, "looking into the bucket"),
                 next: .after(.zero))
         case .unreadable(let error):
-            return unreadable(error.message, job, observation)
+            return unreadable(error.message, attempt, observation)
         case .found(let files, let documents):
             // Only what this attempt reported: an earlier one may have written other bytes.
             let report = observation.progress.flatMap { $0.attempt == attempt.number ? $0.outputs : nil }
@@ -42,11 +68,11 @@ enum TrainingJobOutputs {
 
     /// Waits for the bucket; after the grace time the machines go all the same, and the check goes on.
     private static func unreadable(
-        _ message: String, _ job: Job, _ observation: TrainingJobObservation
+        _ message: String, _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> Decision {
         let situation = Situation.verifying(.storageUnavailable, "the bucket cannot be read: \(message)")
         let grace = (observation.spec.cleanup ?? .standard).verificationGraceSeconds
-        let end = job.status?.completionTime ?? observation.now
+        let end = attempt.endTime ?? observation.now
         guard observation.now - end >= .seconds(grace) else {
             return Decision(
                 status: observation.status, situation: situation, next: .after(observation.configuration.pollInterval))
@@ -54,7 +80,7 @@ enum TrainingJobOutputs {
         let release = TrainingJobRelease.pools(observation, keeping: nil)
         return Decision(
             steps: release.steps, status: release.status, situation: release.blocked ?? situation,
-            next: .after(observation.configuration.pollInterval))
+            next: .after(release.isDone ? TrainingJobPlan.slowRecheck : observation.configuration.pollInterval))
     }
 
     /// Writes the result: the outputs are facts from now on, and are not read again.
@@ -109,7 +135,7 @@ enum TrainingJobOutputs {
         status.sizeBytes = entries.reduce(0) { $0 + ($1.sizeBytes ?? 0) }
         status.files = Array(entries.prefix(16))
         guard let first = problems.first else { return Verdict(status: status, failure: nil) }
-        let message = problems.map(\.message).joined(separator: "; ")
+        let message = Conditions.cut(problems.map(\.message).joined(separator: "; "))
         return Verdict(status: status, failure: (first.reason, message))
     }
 

@@ -11,11 +11,15 @@ enum TrainingJobPlan {
     typealias Observation = TrainingJobObservation
     typealias Decision = TrainingJobDecision
 
+    /// How often an object looks whether somebody has acted, where no watch tells.
+    static let slowRecheck: Duration = .seconds(60)
+
     static let rules = RuleChain<Observation, Decision>(
         [
             .init("deleting", TrainingJobRelease.deleting),
             .init("finishedAndReleased", TrainingJobRun.finished),
             .init("releasingCompute", TrainingJobRelease.releasing),
+            .init("recordingSuccess", TrainingJobOutputs.recordSuccess),
             .init("restoringRevision", TrainingJobRun.restoringRevision),
             .init("verifyingOutputs", TrainingJobOutputs.verify),
             .init("cancelled", TrainingJobRun.cancelled),
@@ -62,7 +66,7 @@ enum TrainingJobPlan {
         let tried = failedCount > 0 ? " (\(failedCount) failed)" : ""
         capacity.summary =
             if let name = capacity.current, let zone = capacity.zone {
-                String("\(name) \(zone)\(tried)".prefix(128))
+                Conditions.cut("\(name) \(zone)\(tried)", to: 128)
             } else {
                 failedCount > 0 ? "none\(tried)" : nil
             }

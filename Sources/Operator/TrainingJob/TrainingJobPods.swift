@@ -177,6 +177,7 @@ enum TrainingJobPods {
     private static func labels(runID: String?, _ observation: TrainingJobObservation) -> JSONValue {
         var labels: JSONValue = [
             "app.kubernetes.io/managed-by": "trainyard", Ownership.jobLabel: .string(observation.job.metadata.name),
+            Ownership.uidLabel: .string(observation.uid),
         ]
         labels[Ownership.runLabel] = runID.map { .string($0) }
         return labels

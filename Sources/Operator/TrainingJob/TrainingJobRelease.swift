@@ -17,37 +17,19 @@ enum TrainingJobRelease {
         var isDone: Bool
     }
 
-    /// Everything of the object: pods, then pools.
+    /// Everything of the object: pods, then pools. Pods that do not go hold nothing up for ever: after a while the pools
+    /// go before them, which ends whatever runs there, and at last without them.
     static func everything(_ observation: TrainingJobObservation) -> Progress {
-        let stop = stoppingJobs(observation)
-        guard stop.isDone else { return stop }
-        return pools(observation, keeping: nil)
-    }
-
-    /// Deletes Jobs whose pods still run and waits for the pods, at most their grace period and a minute: a kubelet that
-    /// is gone does not hold machines up that cost money.
-    static func stoppingJobs(
-        _ observation: TrainingJobObservation, except kept: String? = nil
-    ) -> Progress {
-        let running = observation.jobs.filter { !$0.isEnding && $0.metadata.name != kept }
-        let steps: [Decision.Step] = running.filter { !$0.metadata.isDeleting }.map {
-            .delete(ObjectReference($0))
-        }
-        let keptPods = observation.jobs.first { $0.metadata.name == kept }.map(observation.pods(of:)) ?? []
-        let pods = observation.pods.filter { pod in
-            !pod.isTerminal && !keptPods.contains { $0.metadata.name == pod.metadata.name }
-        }
-        let isOverdue = isOverdue(pods, observation)
-        return Progress(
-            status: observation.status, steps: steps, isDone: steps.isEmpty && (pods.isEmpty || isOverdue))
-    }
-
-    private static func isOverdue(_ pods: [Pod], _ observation: TrainingJobObservation) -> Bool {
-        let grace = Duration.seconds((observation.runSpec?.gracePeriodSeconds ?? 600) + 60)
-        return pods.allSatisfy { pod in
-            guard let deletion = pod.metadata.deletionTimestamp else { return false }
-            return observation.now - deletion > grace
-        }
+        let stop = TrainingJobPodEnd.stop(observation)
+        guard !stop.isDone else { return pools(observation, keeping: nil) }
+        let patience = TrainingJobPodEnd.patience(observation)
+        guard let waited = TrainingJobPodEnd.waited(observation), waited > patience else { return stop }
+        var release = pools(observation, keeping: nil)
+        if release.isDone, waited > patience * 2 { return release }
+        // The pools first: a step that fails ends the round.
+        release.steps += stop.steps
+        release.isDone = false
+        return release
     }
 
     /// Deletes every pool of the ledger but one, and every other pool that carries our labels; drops entries whose pool is

@@ -48,7 +48,8 @@ enum TrainingJobRun {
 
     private static func start(number: Int, _ observation: TrainingJobObservation) -> Decision {
         let hash = presentHash(observation)
-        let name = Naming.revision(job: observation.job.metadata.name, specHash: hash)
+        let name = Naming.revision(job: observation.job.metadata.name, uid: observation.uid, specHash: hash)
+        if let unreadable = unreadable(name, observation) { return unreadable }
         let starting = Situation.waiting(.pending, "recording run \(number)")
         guard observation.revisions[name] != nil else {
             return Decision(
@@ -96,12 +97,29 @@ enum TrainingJobRun {
             ])
     }
 
+    /// A revision that exists and cannot be used is not written again and again: somebody has to remove it. Machines that
+    /// nothing runs on do not wait for that.
+    private static func unreadable(_ name: String, _ observation: TrainingJobObservation) -> Decision? {
+        guard let why = observation.unreadableRevisions[name] else { return nil }
+        let situation = Situation.actionRequired(
+            .revisionUnreadable, "ControllerRevision \(name) cannot be used: \(why)")
+        guard observation.status.run?.result == nil, !observation.jobs.contains(where: { !$0.isEnding }) else {
+            return Decision(
+                status: observation.status, situation: situation, next: .after(TrainingJobPlan.slowRecheck))
+        }
+        let release = TrainingJobRelease.pools(observation, keeping: nil)
+        return Decision(
+            steps: release.steps, status: release.status, situation: release.blocked ?? situation,
+            next: .after(release.isDone ? TrainingJobPlan.slowRecheck : observation.configuration.pollInterval))
+    }
+
     /// Rule `restoringRevision`: the active run's spec is gone. It is written again while the present spec is the same;
     /// else nobody knows what the run executes, and it ends.
     static func restoringRevision(_ observation: TrainingJobObservation) -> Decision? {
         guard let run = observation.activeRun, let name = run.revisionName, observation.runSpec == nil else {
             return nil
         }
+        if let unreadable = unreadable(name, observation) { return unreadable }
         if run.specHash == presentHash(observation) {
             return Decision(
                 steps: [.apply(revision(name, number: run.number, observation))], status: observation.status,
@@ -118,17 +136,18 @@ enum TrainingJobRun {
     /// Ends the active attempt, if there is one.
     static func endAttempt(
         _ status: inout TrainingJob.Status, _ cause: Reason, _ observation: TrainingJobObservation,
-        exitCode: Int? = nil, node: String? = nil
+        at end: Timestamp? = nil, exitCode: Int? = nil, node: String? = nil
     ) {
         guard var attempt = status.attempts.last, attempt.endTime == nil else { return }
-        attempt.endTime = observation.moment
+        let end = end ?? observation.moment
+        attempt.endTime = end
         attempt.cause = cause.rawValue
         attempt.class = cause.failureClass?.rawValue
         attempt.exitCode = exitCode
         attempt.node = node
         attempt.toStep = status.trainerStatus?.step ?? attempt.fromStep
         status.attempts[status.attempts.count - 1] = attempt
-        let seconds = attempt.startTime.map { observation.moment.seconds - $0.seconds } ?? 0
+        let seconds = attempt.startTime.map { end.seconds - $0.seconds } ?? 0
         let before = status.run?.activeSeconds ?? 0
         status.run?.activeSeconds = before + max(0, seconds)
     }
@@ -148,7 +167,7 @@ enum TrainingJobRun {
         var failure = TrainingJob.Failure(class: reason.failureClass?.rawValue, component: "TrainingJob")
         if let last = status.lastFailure, last.reason == reason.rawValue { failure = last }
         failure.reason = reason.rawValue
-        failure.message = message
+        failure.message = Conditions.cut(message)
         failure.hint = reason.hint
         failure.time = observation.moment
         status.lastFailure = failure

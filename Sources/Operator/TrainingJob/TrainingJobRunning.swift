@@ -14,11 +14,19 @@ enum TrainingJobRunning {
                 status: observation.status, situation: .waiting(.pending, "waiting"),
                 next: .after(observation.configuration.pollInterval))
         }
+        let job = observation.attemptJob(run, attempt)
+        // Two attempts never run side by side, whatever became of the earlier one's Job.
+        let stop = TrainingJobPodEnd.stop(observation, except: job?.metadata.name)
+        guard job != nil || stop.isDone else {
+            return Decision(
+                steps: stop.steps, status: observation.status,
+                situation: .training("waiting for the pods of an earlier attempt to stop"),
+                next: .after(observation.configuration.pollInterval))
+        }
         var steps: [Decision.Step] = []
         if !observation.services.contains(run.id) {
             steps.append(.apply(TrainingJobPods.service(run, observation)))
         }
-        let job = observation.attemptJob(run, attempt)
         if job == nil {
             let pool = Naming.nodePool(uid: observation.uid, run: run.number, candidate: candidate, zone: zone)
             steps.append(.apply(TrainingJobPods.job(run, attempt, pool: pool, spec, observation)))

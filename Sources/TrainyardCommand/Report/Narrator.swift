@@ -133,8 +133,11 @@ struct Narrator: Sendable {
 
     /// The reason for not being ready, where no line above has said it: waiting for inputs, an image, the user.
     private mutating func waiting(_ job: JobView) -> [Line] {
-        guard let ready = job.conditions["Ready"], !ready.isTrue, ready.reason != toldReady else { return [] }
-        toldReady = ready.reason
+        guard let ready = job.conditions["Ready"], !ready.isTrue else { return [] }
+        // The sentence too: what is waited for changes under one reason.
+        let told = "\(ready.reason): \(ready.message)"
+        guard told != toldReady else { return [] }
+        toldReady = told
         guard job.isStalled && !job.isTrue("Failed") || Phrases.waitReasons.contains(ready.reason) else { return [] }
         return [Line(topic: job.isStalled ? "stalled" : "waiting", text: Phrases.condition(ready))]
     }

@@ -172,7 +172,9 @@ struct SandboxRun: Sendable {
     /// "stopped at epoch 1, checkpoint at gs://…, 0 cloud resources remain".
     static func stopped(_ result: RunResult) -> String {
         let progress = result.job?.progress
-        let current = progress?.epoch.map { min($0 + 1, progress?.totalEpochs ?? .max) }
+        // Epochs finished are reported: the one under way is the next, where there is a next.
+        let total = progress?.totalEpochs.flatMap { $0 > 0 ? $0 : nil } ?? .max
+        let current = progress?.epoch.map { min($0 + 1, total) }
         let epoch = current.map { "stopped at epoch \($0)" } ?? "stopped before the training began"
         let checkpoint = result.job?.checkpointURI.map { "checkpoint at \($0)" } ?? "no checkpoint"
         return "\(epoch), \(checkpoint), \(Summary.remaining(result.cloudResourcesRemaining))"

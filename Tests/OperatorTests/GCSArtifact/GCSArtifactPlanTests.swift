@@ -123,6 +123,17 @@ struct GCSArtifactPlanTests {
         #expect(plan.status.resources.first?.intentTime == Artifacts.now)
     }
 
+    @Test func `an intent that is no longer fresh is written again before its create is sent`() {
+        let late = Artifacts.now + .seconds(-16)
+        let artifact = Artifacts.artifact(status: Artifacts.status(intent: late, state: "Intent"))
+        let renewal = plan(Artifacts.observation(artifact, bucket: .absent))
+        #expect(renewal.steps == [])
+        #expect(renewal.next == .after(.zero))
+        #expect(renewal.status.resources.map(\.intentTime) == [Artifacts.now])
+        let create = plan(Artifacts.observation(Artifacts.artifact(status: renewal.status), bucket: .absent))
+        #expect(create.steps.count == 1)
+    }
+
     @Test func `a bucket elsewhere cannot be moved`() {
         let plan = plan(Artifacts.observation(bucket: .found(Artifacts.bucket(location: "EU"), isInProject: true)))
         #expect(Artifacts.conditions(plan.status) == ["Ready=False/LocationMismatch", "Stalled=True/LocationMismatch"])

@@ -63,7 +63,8 @@ struct Deletion: Sendable, CustomTestStringConvertible {
                 $0.bucket = .init(); $0.bucket?.owned = true
             },
             bucket: BucketObservation = .found(Artifacts.bucket(), isInProject: true), users: [String] = [],
-            contents: [ObjectGeneration] = [], steps: [GCSArtifactAction] = [], ready: String = "Deleting",
+            contents: [ObjectGeneration] = [], isKindGoing: Bool = false, steps: [GCSArtifactAction] = [],
+            ready: String = "Deleting",
             isFinalized: Bool = false
         ) -> Deletion {
             let artifact = Artifacts.artifact(
@@ -71,6 +72,7 @@ struct Deletion: Sendable, CustomTestStringConvertible {
             let observation = Artifacts.observation(artifact, bucket: bucket) {
                 $0.users = users
                 $0.contents = contents
+                $0.isKindGoing = isKindGoing
             }
             return Deletion(
                 testDescription: name, observation: observation, steps: steps, ready: ready, isFinalized: isFinalized)
@@ -88,6 +90,8 @@ struct Deletion: Sendable, CustomTestStringConvertible {
             case_(
                 "objects go in batches", .deleteObjects, contents: objects,
                 steps: [.deleteObjects(Array(objects.prefix(50)), in: "runs-bucket", owner: owner)]),
+            case_(
+                "with its kind goes no data", .deleteBucket, contents: objects, isKindGoing: true, isFinalized: true),
             case_("no object is left", .deleteObjects, isFinalized: true),
             case_(
                 "the bucket goes when it is empty", .deleteBucket, steps: [.deleteBucket("runs-bucket", owner: owner)]),

@@ -67,7 +67,7 @@ func trainingJob(
 func observation(_ job: TrainingJob = trainingJob(), now: Timestamp = start) -> TrainingJobObservation {
     var observation = TrainingJobObservation(job: job, configuration: configuration(), now: now)
     let spec = RunSpec(job.spec)
-    observation.revisions = [Naming.revision(job: job.metadata.name, specHash: SpecHash.hash(spec)): spec]
+    observation.revisions = [Naming.revision(job: job.metadata.name, uid: uid, specHash: SpecHash.hash(spec)): spec]
     return observation
 }
 
@@ -82,7 +82,7 @@ func run(_ job: TrainingJob = trainingJob(), number: Int = 1) -> TrainingJob.Run
         number: number, id: Naming.runID(job: job.metadata.name, uid: uid, number: number))
     run.generation = 1
     run.specHash = hash
-    run.revisionName = Naming.revision(job: job.metadata.name, specHash: hash)
+    run.revisionName = Naming.revision(job: job.metadata.name, uid: uid, specHash: hash)
     run.startTime = start
     run.image = "trainyard.dev/trainer:test"
     run.inputs = [.init(name: "data", uri: "gs://data-bucket/")]
@@ -162,7 +162,7 @@ func attemptPod(
         terminated: exitCode.map { .init(exitCode: $0, reason: reason, finishedAt: moment(30)) })
     return Pod(
         metadata: ObjectMeta(
-            name: "\(job)-0-abcde", namespace: "ml", labels: [Ownership.jobLabel: "mnist"],
+            name: "\(job)-0-abcde", namespace: "ml", uid: "pod-\(number)", labels: [Ownership.jobLabel: "mnist"],
             ownerReferences: [OwnerReference(apiVersion: "batch/v1", kind: "Job", name: job, uid: "job-\(number)")]),
         spec: .init(nodeName: "node-0"),
         status: .init(
@@ -185,6 +185,16 @@ func trainingStatus(attempt number: Int = 1) -> TrainingJob.Status {
     status.attempts = [attempt]
     status.attemptCount = number
     status.resources = [ledgerEntry(poolName("spot", "us-central1-b"), state: "RUNNING")]
+    return status
+}
+
+/// A status in which attempt 1 has succeeded and nothing is verified yet.
+func succeededStatus() -> TrainingJob.Status {
+    var status = trainingStatus()
+    status.attempts[0].endTime = moment(60)
+    status.attempts[0].cause = "Succeeded"
+    status.attempts[0].exitCode = 0
+    status.run?.activeSeconds = 60
     return status
 }
 

@@ -149,7 +149,7 @@ struct PlanWorld {
     private mutating func act(_ step: TrainingJobDecision.Step) throws {
         switch step {
         case .apply(let manifest): try apply(manifest)
-        case .delete(let reference): deleteJob(reference.name)
+        case .delete(let reference), .deleteAtOnce(let reference): deleteJob(reference.name)
         case .cloud(let action): try cloud(action)
         }
     }

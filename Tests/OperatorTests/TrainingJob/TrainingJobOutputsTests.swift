@@ -94,9 +94,54 @@ import TrainingContract
 
     private func verifying(_ outputs: OutputsObservation, now: Int = 70) -> TrainingJobObservation {
         var seen = trainingObservation(
-            attemptJob(condition: "Complete"), pods: [attemptPod(phase: "Succeeded", exitCode: 0)], now: moment(now))
+            attemptJob(condition: "Complete"), pods: [attemptPod(phase: "Succeeded", exitCode: 0)], now: moment(now)
+        ) { $0.status = succeededStatus() }
         seen.outputs = outputs
         return seen
+    }
+
+    @Test func `the end of the pods is written before anything is verified`() {
+        var seen = trainingObservation(
+            attemptJob(condition: "Complete"), pods: [attemptPod(phase: "Succeeded", exitCode: 0)], now: moment(500))
+        seen.outputs = .found(files: [:], documents: [:])
+        let plan = TrainingJobPlan.plan(seen)
+        #expect(plan.steps == [])
+        #expect(plan.next == .after(.zero))
+        #expect(plan.status.run?.result == nil)
+        #expect(plan.status.run?.activeSeconds == 60)
+        let attempt = plan.status.attempts.last
+        #expect(attempt?.endTime == moment(60))
+        #expect(attempt?.cause == "Succeeded")
+        #expect(attempt?.exitCode == 0)
+    }
+
+    @Test func `what has succeeded is verified without its Job, and never run again`() {
+        let files = ["metrics.json": metrics, "model.safetensors": model]
+        var seen = verifying(.found(files: files, documents: ["metrics.json": .json(["test_accuracy": [90]])]))
+        seen.jobs = []
+        seen.pods = []
+        #expect(TrainingJobPlan.plan(seen).status.run?.result == "Succeeded")
+        seen.outputs = .unreadable(APIError(.unavailable, operation: "list", message: "503"))
+        for second in [70, 1000, 100_000] {
+            seen.now = moment(second)
+            let plan = TrainingJobPlan.plan(seen)
+            #expect(plan.status.attempts.count == 1)
+            #expect(!plan.steps.contains { if case .apply = $0 { true } else { false } })
+        }
+    }
+
+    @Test func `a Job that vanished unseen has succeeded when the trainer has said so`() {
+        var seen = trainingObservation(now: moment(90_000))
+        seen.jobs = []
+        seen.pods = []
+        seen.progress = report(step: 200, epoch: 2)
+        #expect(TrainingJobPlan.plan(seen).status.attempts.last?.endTime == nil)
+        seen.progress?.outputs = [.init(path: "metrics.json", sizeBytes: 1, crc32c: "AAAAAA==")]
+        let attempt = TrainingJobPlan.plan(seen).status.attempts.last
+        #expect(attempt?.cause == "Succeeded")
+        #expect(attempt?.endTime == moment(50))
+        seen.progress?.attempt = 2
+        #expect(TrainingJobPlan.plan(seen).status.attempts.last?.endTime == nil)
     }
 
     @Test func `success is written before anything is released`() {

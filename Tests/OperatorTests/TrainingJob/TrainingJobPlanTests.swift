@@ -12,8 +12,8 @@ import Testing
         // Deletion first; what has a result never seeks machines; what stops releases.
         #expect(
             TrainingJobPlan.rules.names == [
-                "deleting", "finishedAndReleased", "releasingCompute", "restoringRevision", "verifyingOutputs",
-                "cancelled", "overTime",
+                "deleting", "finishedAndReleased", "releasingCompute", "recordingSuccess", "restoringRevision",
+                "verifyingOutputs", "cancelled", "overTime",
                 "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering", "seekingCapacity",
             ])
     }
@@ -198,7 +198,7 @@ import Testing
         case .cloud(.createNodePool): return "create"
         case .cloud(.setNodePoolSize): return "setSize"
         case .cloud(.deleteNodePool): return "delete"
-        case .apply, .delete: return "unexpected"
+        case .apply, .delete, .deleteAtOnce: return "unexpected"
         case nil:
             let isStalled = plan.status.conditions.contains { $0.type == "Stalled" }
             if isStalled { return plan.status.conditions.first { $0.type == "Ready" }?.reason ?? "" }

@@ -27,7 +27,7 @@ import Testing
         #expect(status.trainerStatus?.rate == "1012 images/s")
         #expect(status.trainerStatus?.metrics.first { $0.name == "test_accuracy" }?.value == "86.71")
         #expect(status.cost?.accrued != "0.00")
-        #expect(status.cost?.hourlyRate == "0.00")
+        #expect(status.cost?.hourlyRate == nil)
         #expect(job.metadata.finalizers == [Ownership.finalizer])
     }
 

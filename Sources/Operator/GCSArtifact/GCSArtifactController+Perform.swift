@@ -1,0 +1,108 @@
+import ControllerRuntime
+import GoogleCloud
+public import HTTP
+import Kubernetes
+
+extension GCSArtifactController {
+    public func perform(_ action: GCSArtifactAction) async throws(APIError) {
+        switch action {
+        case .createBucket(let bucket, let owner): try await create(bucket, owner)
+        case .patchBucket(let name, let patch, let metageneration, let owner):
+            try await requireOurs(name, owner: owner)
+            _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
+        case .adoptBucket(let name, let metageneration, let owner): try await adopt(name, metageneration, owner)
+        case .writeManifest(let bytes, let place): try await write(bytes, to: place)
+        case .deleteObjects(let objects, let bucket, let owner):
+            let artifact = try await requireConfirmedDeletion(owner)
+            try await requireOurs(bucket, owner: artifact.spec.bucket == nil ? nil : owner)
+            for object in objects { try await delete(object, in: bucket) }
+        case .deleteBucket(let name, let owner):
+            _ = try await requireConfirmedDeletion(owner)
+            let bucket = try await requireOurs(name, owner: owner)
+            do throws(APIError) {
+                try await storage.deleteBucket(name, ifMetagenerationMatch: bucket.metageneration)
+            } catch  where error.code == .notFound {
+                return
+            }
+        }
+    }
+
+    /// Creates a bucket if the object, read live, still has the intent: a cache that is behind must not create.
+    private func create(_ bucket: BucketConfiguration, _ owner: ObjectReference) async throws(APIError) {
+        let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
+        let reference = GCSArtifactBucket.externalReference(bucket.name)
+        guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
+            live.status?.resources.contains(where: { $0.externalRef == reference }) == true
+        else { throw changed("the object no longer intends \(bucket.name)") }
+        try await kubernetes.requireLiving(namespace: owner.namespace, "storage.buckets.insert")
+        do throws(APIError) {
+            _ = try await storage.insertBucket(bucket, project: configuration.cluster.project)
+        } catch  where error.code == .alreadyExists {
+            return  // The next observation says whose it is.
+        }
+    }
+
+    /// Labels a retained bucket as the object's, if the object, read live, is there and the bucket is as it was.
+    private func adopt(
+        _ name: String, _ metageneration: Int64, _ owner: ObjectReference
+    ) async throws(APIError) {
+        let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
+        let bucket = try await storage.bucket(name)
+        guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
+            GCSArtifactBucket.isRetained(bucket.labels, for: owner, clusterUID: configuration.clusterUID)
+        else { throw changed("the bucket \(name) is not to be taken back any more") }
+        var patch = BucketPatch()
+        patch.labels = GCSArtifactBucket.ownLabels(owner, clusterUID: configuration.clusterUID).mapValues { $0 }
+        _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
+    }
+
+    private func write(_ bytes: [UInt8], to place: StorageURI) async throws(APIError) {
+        do throws(APIError) {
+            let options = UploadOptions(contentType: "application/json", ifGenerationMatch: 0)
+            _ = try await storage.upload(bytes, to: place.path, in: place.bucket, options: options)
+        } catch  where error.code == .preconditionFailed {
+            return  // There is one: the next observation reads it.
+        }
+    }
+
+    private func delete(_ object: ObjectGeneration, in bucket: String) async throws(APIError) {
+        do throws(APIError) {
+            try await storage.deleteObject(object.name, in: bucket, generation: object.generation)
+        } catch  where error.code == .notFound {
+            return
+        }
+    }
+
+    /// The bucket, read live, if it carries the labels of that object (nil: of an object of this cluster).
+    ///
+    /// - Throws: `.conflict` when it does not: then everything is looked at again.
+    @discardableResult
+    private func requireOurs(_ name: String, owner: ObjectReference?) async throws(APIError) -> Bucket {
+        let bucket = try await storage.bucket(name)
+        guard
+            GCSArtifactBucket.isOurs(
+                bucket.labels, ownerUID: owner.map { $0.uid ?? "" }, clusterUID: configuration.clusterUID)
+        else { throw changed("the bucket \(name) is not ours any more") }
+        return bucket
+    }
+
+    /// The object, read live: it is still being deleted, with consent, and nobody uses the data.
+    private func requireConfirmedDeletion(_ owner: ObjectReference) async throws(APIError) -> GCSArtifact {
+        let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
+        guard let live, live.metadata.uid == owner.uid, live.metadata.isDeleting,
+            live.spec.deletionPolicy != .retain,
+            live.metadata.annotations?[Ownership.confirmDeletionAnnotation] == owner.name
+        else { throw changed("the deletion is no longer confirmed") }
+        guard try await !isKindGoing() else { throw changed("the kind is being removed: data stays") }
+        let here = ObjectSelection(namespace: owner.namespace)
+        let users = Self.users(
+            of: live, jobs: try await kubernetes.list(TrainingJob.self, here).items,
+            artifacts: try await kubernetes.list(GCSArtifact.self, here).items)
+        guard users.isEmpty else { throw changed("the data is used by \(users.joined(separator: ", "))") }
+        return live
+    }
+
+    private func changed(_ message: String) -> APIError {
+        APIError(.conflict, operation: "GCSArtifact", message: message)
+    }
+}
