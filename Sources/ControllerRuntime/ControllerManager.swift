@@ -16,6 +16,7 @@ public final class ControllerManager: Sendable {
     private struct Loop: Sendable {
         let run: @Sendable () async -> Void
         let stop: @Sendable () -> Void
+        let statistics: @Sendable () -> RuntimeStatistics.Controller
     }
 
     private struct State {
@@ -24,6 +25,8 @@ public final class ControllerManager: Sendable {
         var isStopping = false
         /// Why a kind is not watched now.
         var watchErrors: [ResourceType: APIError] = [:]
+        /// When the API server was last heard about a kind.
+        var heardAt: [ResourceType: Duration] = [:]
         /// Why nobody can lead; not set while another replica does.
         var leaseError: APIError?
     }
@@ -39,6 +42,7 @@ public final class ControllerManager: Sendable {
     private let environment: RuntimeEnvironment
     private let leaderElection: LeaderElectionOptions?
     private let shutdownGrace: Duration
+    private let permissions = PermissionLedger()
     private let state = Mutex(State())
     private let stopSignal = WakeSignal()
     private let syncSignal = WakeSignal()
@@ -63,11 +67,19 @@ public final class ControllerManager: Sendable {
         _ controller: C, options: ControllerOptions = ControllerOptions()
     ) -> ControllerLoop<C> {
         var environment = environment
-        environment.client = environment.client.through { GatedTransport($0, gate: gate) }
+        environment.client = environment.client.through {
+            PermissionTransport(GatedTransport($0, gate: gate), ledger: permissions)
+        }
         let loop = ControllerLoop(
             controller, cache: cache, environment: environment, gate: gate, options: options,
             instance: leaderElection?.identity ?? "trainyard-operator")
-        state.withLock { $0.loops.append(Loop(run: { await loop.run() }, stop: { loop.stop() })) }
+        let statistics: @Sendable () -> RuntimeStatistics.Controller = {
+            .init(
+                name: ControllerLoop<C>.name, concurrency: options.concurrency, queue: loop.queueStatistics)
+        }
+        state.withLock {
+            $0.loops.append(Loop(run: { await loop.run() }, stop: { loop.stop() }, statistics: statistics))
+        }
         return loop
     }
 
@@ -81,14 +93,25 @@ public final class ControllerManager: Sendable {
     public var missing: [String] {
         let (errors, leaseError) = state.withLock { ($0.watchErrors, $0.leaseError) }
         let unsynced = cache.unsyncedTypes
-        let unlisted = unsynced.map { type in
-            "no complete list of \(type.name) yet" + (errors[type].map { ": \($0.description)" } ?? "")
-        }
-        let unwatched = errors.filter { !unsynced.contains($0.key) && ErrorOverlay.needsUser($0.value) }.map {
-            "\($0.name) cannot be watched: \($1.description)"
+        let unlisted = unsynced.map { Readiness.unlisted($0, errors[$0]) }
+        let unwatched = errors.filter { !unsynced.contains($0.key) }.compactMap {
+            Readiness.unwatched($0.key, $0.value)
         }
         let lease = leaseError.map { ["the lease cannot be had: \($0.description)"] } ?? []
-        return (unlisted + unwatched + lease).sorted()
+        return Set(unlisted + unwatched + lease + permissions.missing).sorted()
+    }
+
+    /// What the metrics look up.
+    public var statistics: RuntimeStatistics {
+        let now = environment.clock.uptime
+        let (loops, heardAt) = state.withLock { ($0.loops, $0.heardAt) }
+        let kinds = Dictionary(grouping: cache.all, by: \.type).map { type, entries in
+            RuntimeStatistics.Kind(
+                resource: type.name, objectCount: entries.reduce(0) { $0 + $1.count() }, undecodableCount: 0,
+                silence: heardAt[type].map { now - $0 })
+        }
+        return RuntimeStatistics(
+            controllers: loops.map { $0.statistics() }, kinds: kinds.sorted { $0.resource < $1.resource })
     }
 
     /// Asks for a clean end.
@@ -96,7 +119,7 @@ public final class ControllerManager: Sendable {
 
     /// Runs until `stop`, cancellation, or the loss of the lease.
     public func run() async -> Exit {
-        let elector = leaderElection.map { LeaderElector(environment: listening, options: $0, gate: gate) }
+        let elector = leaderElection.map { LeaderElector(environment: listeningForLease, options: $0, gate: gate) }
         let exit = await withTaskGroup(of: Ended.self) { group in
             group.addTask {
                 await self.runWatches()
@@ -154,6 +177,13 @@ public final class ControllerManager: Sendable {
         }
     }
 
+    /// The elector's own requests show in the readiness too.
+    private var listeningForLease: RuntimeEnvironment {
+        var environment = listening
+        environment.client = environment.client.through { PermissionTransport($0, ledger: permissions) }
+        return environment
+    }
+
     /// As given, and the manager listens too.
     private var listening: RuntimeEnvironment {
         var environment = environment
@@ -194,14 +224,18 @@ public final class ControllerManager: Sendable {
     }
 
     private func noteProgress(_ report: RuntimeReport) {
+        let now = environment.clock.uptime
         switch report {
-        case .listed: syncSignal.raise()
+        case .listed(let type, _):
+            state.withLock { $0.heardAt[type] = now }
+            syncSignal.raise()
+        case .heard(let type): state.withLock { $0.heardAt[type] = now }
         case .watching(let type): state.withLock { $0.watchErrors[type] = nil }
         case .watchFailed(let type, let error): state.withLock { $0.watchErrors[type] = error }
         case .leaseFailed(let error) where !error.isTransient:
             state.withLock { if !$0.isLeading { $0.leaseError = error } }
         case .leadershipGained: state.withLock { $0.leaseError = nil }
-        default: break
+        case .undecodable, .reconciled, .eventLost, .eventsDropped, .leaseFailed, .leadershipLost: break
         }
     }
 }

@@ -1,7 +1,8 @@
 import Encoding
 import Kubernetes
 
-/// Turns what happened into event objects, the same thing again into a series: a value.
+/// Turns what happened into event objects, the same thing again into a series, many similar things into one, and too many
+/// of one object into none; client-go's rules and numbers. A value, bounded.
 struct EventAggregator: Sendable {
     /// What to send.
     enum Command: Sendable, Equatable {
@@ -10,57 +11,121 @@ struct EventAggregator: Sendable {
         case updateSeries(EventObject)
     }
 
-    /// A repetition after a longer silence is a new event, as in client-go.
+    enum Answer: Sendable, Equatable {
+        case send(Command)
+        /// It is part of a series that is written later.
+        case counted
+        /// The object has had too many events.
+        case spam
+    }
+
+    /// A repetition after a longer silence is a new event.
     static let seriesTimeout: Duration = .seconds(360)
     /// A series is written at its first repetition, then at most this often.
     static let seriesInterval: Duration = .seconds(30)
+    /// So many wordings of one reason within `similarTimeout` of each other are events of their own, the others are one.
+    static let maximumWordings = 10
+    static let similarTimeout: Duration = .seconds(600)
+    static let similarPrefix = "(combined from similar events): "
+    /// An object may have so many events at once, and one more every so often.
+    static let burst = 25.0
+    static let refillInterval: Duration = .seconds(300)
     static let maximumEntries = 1024
+    static let maximumObjects = 4096
 
     private struct Identity: Hashable {
         let uid: String
         let event: Event
     }
 
+    private struct Similar: Hashable {
+        let uid: String
+        let kind: Event.Kind
+        let reason: String
+        let action: String
+    }
+
+    private struct Wordings {
+        var messages: Set<String> = []
+        var lastSeen: Duration
+    }
+
+    private struct Tokens {
+        var count: Double
+        var at: Duration
+    }
+
     private struct Entry {
         var object: EventObject
         var count: Int
-        var lastObserved: Timestamp
-        var lastSent: Timestamp
+        var lastObserved: Duration
+        var lastSent: Duration
     }
 
     private let reportingController: String
     private let reportingInstance: String
-    private var entries: [Identity: Entry] = [:]
+    private var wordings = RecentValues<Similar, Wordings>(limit: EventAggregator.maximumEntries)
+    private var entries = RecentValues<Identity, Entry>(limit: EventAggregator.maximumEntries)
+    private var tokens = RecentValues<String, Tokens>(limit: EventAggregator.maximumObjects)
 
     init(reportingController: String, reportingInstance: String) {
         self.reportingController = reportingController
         self.reportingInstance = reportingInstance
     }
 
-    /// Something happened to an object; nil when nothing needs to be sent for it now.
-    mutating func record(_ event: Event, regarding: EventObject.Reference, now: Timestamp) -> Command? {
-        let identity = Identity(uid: regarding.uid ?? "", event: event)
-        guard var entry = entries[identity], now - entry.lastObserved <= Self.seriesTimeout else {
-            let object = newObject(event, regarding: regarding, now: now)
-            makeRoom()
-            entries[identity] = Entry(object: object, count: 1, lastObserved: now, lastSent: now)
-            return .create(object)
+    /// Something happened to an object.
+    ///
+    /// - Parameters:
+    ///   - now: what the event shows.
+    ///   - uptime: what series and limits are measured by.
+    mutating func record(
+        _ event: Event, regarding: EventObject.Reference, now: Timestamp, uptime: Duration
+    ) -> Answer {
+        let uid = regarding.uid ?? ""
+        let isCombined = hasManyWordings(event, uid: uid, uptime: uptime)
+        var kept = event
+        if isCombined { kept.message = "" }
+        let identity = Identity(uid: uid, event: kept)
+        guard var entry = entries[identity], uptime - entry.lastObserved <= Self.seriesTimeout else {
+            guard takeToken(of: uid, uptime: uptime) else { return .spam }
+            var shown = event
+            if isCombined { shown.message = Self.similarPrefix + event.message }
+            let object = newObject(shown, regarding: regarding, now: now)
+            entries.set(
+                identity, Entry(object: object, count: 1, lastObserved: uptime, lastSent: uptime), at: uptime)
+            return .send(.create(object))
         }
         entry.count += 1
-        entry.lastObserved = now
-        let isDue = entry.count == 2 || now - entry.lastSent >= Self.seriesInterval
-        if isDue {
-            entry.lastSent = now
-            entry.object.series = EventObject.Series(count: entry.count, lastObservedTime: MicroTime(now))
-        }
-        entries[identity] = entry
-        return isDue ? .updateSeries(entry.object) : nil
+        entry.lastObserved = uptime
+        defer { entries.set(identity, entry, at: uptime) }
+        guard entry.count == 2 || uptime - entry.lastSent >= Self.seriesInterval else { return .counted }
+        guard takeToken(of: uid, uptime: uptime) else { return .spam }
+        entry.lastSent = uptime
+        entry.object.series = EventObject.Series(count: entry.count, lastObservedTime: MicroTime(now))
+        return .send(.updateSeries(entry.object))
     }
 
-    private mutating func makeRoom() {
-        guard entries.count >= Self.maximumEntries else { return }
-        let oldest = entries.sorted { $0.value.lastObserved < $1.value.lastObserved }
-        for (identity, _) in oldest.prefix(Self.maximumEntries / 4) { entries[identity] = nil }
+    /// Counts the wording among those of its kind and reason; true when there are too many to tell apart.
+    private mutating func hasManyWordings(_ event: Event, uid: String, uptime: Duration) -> Bool {
+        let key = Similar(uid: uid, kind: event.kind, reason: event.reason, action: event.action)
+        var known = wordings[key] ?? Wordings(lastSeen: uptime)
+        if uptime - known.lastSeen > Self.similarTimeout { known.messages = [] }
+        known.lastSeen = uptime
+        defer { wordings.set(key, known, at: uptime) }
+        if known.messages.contains(event.message) { return false }
+        guard known.messages.count < Self.maximumWordings else { return true }
+        known.messages.insert(event.message)
+        return false
+    }
+
+    private mutating func takeToken(of uid: String, uptime: Duration) -> Bool {
+        var bucket = tokens[uid] ?? Tokens(count: Self.burst, at: uptime)
+        bucket.count = min(Self.burst, bucket.count + (uptime - bucket.at) / Self.refillInterval)
+        bucket.at = uptime
+        defer { tokens.set(uid, bucket, at: uptime) }
+        guard bucket.count >= 1 else { return false }
+        bucket.count -= 1
+        return true
     }
 
     private func newObject(_ event: Event, regarding: EventObject.Reference, now: Timestamp) -> EventObject {

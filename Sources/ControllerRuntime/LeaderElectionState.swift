@@ -31,6 +31,10 @@ public struct LeaderElectionOptions: Sendable, Hashable {
 /// Who holds the lease, as far as this replica can know: a value. Times of other machines are never compared with ours:
 /// a lease counts as alive for its duration after *we* saw it change, by our own uptime.
 struct LeaderElectionState: Sendable {
+    /// On the lease: after how many seconds without a renewal its holder stops changing things. Where a holder says so,
+    /// the next one need not wait for the end of the lease.
+    static let renewDeadlineAnnotation = "trainyard.dev/renew-deadline-seconds"
+
     /// What to do now.
     enum Decision: Sendable, Equatable {
         case create(Lease)
@@ -71,11 +75,18 @@ struct LeaderElectionState: Sendable {
     /// Somebody else was faster: read again.
     mutating func writeConflicted() { lease = nil }
 
+    /// Until when somebody else's lease must be left alone; nil when it is free, or ours, or none is known.
+    var expiry: Duration? {
+        guard let lease, let holder = lease.spec?.holderIdentity, !holder.isEmpty, holder != options.identity else {
+            return nil
+        }
+        return seenAt + lifetime(of: lease)
+    }
+
     func decide(now: Timestamp, uptime: Duration) -> Decision {
         guard let lease else { return .create(claim(over: nil, now: now)) }
-        let holder = lease.spec?.holderIdentity ?? ""
-        let isFree = holder.isEmpty || holder == options.identity || uptime >= seenAt + lifetime(of: lease)
-        return isFree ? .replace(claim(over: lease, now: now)) : .wait
+        if let expiry, uptime < expiry { return .wait }
+        return .replace(claim(over: lease, now: now))
     }
 
     /// The lease as it is left behind on a clean stop: free for the next replica at once.
@@ -87,23 +98,38 @@ struct LeaderElectionState: Sendable {
         return lease
     }
 
-    /// What the holder promised, within bounds, so that a corrupt lease blocks nobody for ever.
+    /// How long after the last renewal that we saw the lease may be taken: halfway between the moment when its holder has
+    /// stopped, which it says in an annotation, and the end of the lease; without the annotation at the end. Within bounds,
+    /// so that a corrupt lease blocks nobody for ever.
     private func lifetime(of lease: Lease) -> Duration {
-        let promised = Duration.seconds(lease.spec?.leaseDurationSeconds ?? 0)
-        return min(max(promised, options.leaseDuration), .seconds(300))
+        let promised = Duration.seconds(min(max(lease.spec?.leaseDurationSeconds ?? 0, 0), 300))
+        let full = max(promised, options.leaseDuration)
+        guard let text = lease.metadata.annotations?[Self.renewDeadlineAnnotation], let seconds = Double(text),
+            (0...300).contains(seconds)
+        else { return full }
+        let deadline = max(.seconds(seconds), options.renewDeadline)
+        return deadline < full ? deadline + (full - deadline) / 2 : full
     }
 
     private func claim(over lease: Lease?, now: Timestamp) -> Lease {
         let previous = lease?.spec
         let isOurs = previous?.holderIdentity == options.identity
-        let transitions = previous?.leaseTransitions ?? 0
+        let transitions = min(max(previous?.leaseTransitions ?? 0, 0), Int(Int32.max) - 1)
+        var metadata = lease?.metadata ?? ObjectMeta(name: options.leaseName, namespace: options.namespace)
+        metadata.annotations = (metadata.annotations ?? [:]).merging(
+            [Self.renewDeadlineAnnotation: "\(options.renewDeadline / .seconds(1))"]) { $1 }
+        // A wall clock that stands still must not make a renewal look like none.
+        var renewTime = MicroTime(now)
+        if let last = previous?.renewTime, last.time.microTime == renewTime.time.microTime {
+            renewTime = MicroTime(now + .microseconds(1))
+        }
         return Lease(
-            metadata: lease?.metadata ?? ObjectMeta(name: options.leaseName, namespace: options.namespace),
+            metadata: metadata,
             spec: Lease.Spec(
                 holderIdentity: options.identity,
                 leaseDurationSeconds: Int(max(1, options.leaseDuration.components.seconds)),
                 acquireTime: isOurs ? previous?.acquireTime ?? MicroTime(now) : MicroTime(now),
-                renewTime: MicroTime(now),
+                renewTime: renewTime,
                 leaseTransitions: lease == nil || isOurs ? transitions : transitions + 1))
     }
 }

@@ -24,21 +24,30 @@ public final class LeaderElector: Sendable {
     /// Tries for the lease until it is ours, or the task is cancelled (false).
     public func acquire() async -> Bool {
         while !Task.isCancelled {
-            if case .held(let requestedAt) = await attempt(), extendGate(from: requestedAt) {
+            let attempt = await attempt(within: options.renewDeadline)
+            if case .held(let requestedAt) = attempt, extendGate(from: requestedAt) {
                 environment.report(.leadershipGained(identity: options.identity))
                 return true
             }
-            // Up to a fifth longer, so that waiting replicas do not move in step.
-            guard await pause(options.retryPeriod * (1 + 0.2 * environment.random())) else { return false }
+            guard await pause(candidatePause()) else { return false }
         }
         return false
     }
 
+    /// Less than a retry period, so that a released lease is seen within one, and not in step with other replicas; less
+    /// still when the lease expires sooner.
+    private func candidatePause() -> Duration {
+        let period = options.retryPeriod * (0.7 + 0.2 * environment.random())
+        guard let expiry = state.withLock(\.expiry) else { return period }
+        return min(period, max(expiry - clock.uptime, .milliseconds(1)))
+    }
+
     /// Renews until the lease is lost (true; the gate is closed then) or the task is cancelled.
     public func keep() async -> Bool {
-        while await pause(options.retryPeriod) {
+        while true {
             let deadline = state.withLock(\.deadline) ?? .zero
-            let attempt = await attempt()
+            guard await pause(min(options.retryPeriod, deadline - clock.uptime)) else { return false }
+            let attempt = await attempt(within: deadline - clock.uptime)
             let isInTime = clock.uptime < deadline
             switch attempt {
             // A renewal that came back after the deadline is no proof: another may have led in between.
@@ -46,12 +55,11 @@ public final class LeaderElector: Sendable {
             case .failed where isInTime: continue
             case .held, .failed, .heldByOther: break
             }
-            if Task.isCancelled { break }
+            if Task.isCancelled { return false }
             gate.close()
             environment.report(.leadershipLost(identity: options.identity))
             return true
         }
-        return false
     }
 
     /// Gives the lease back on a clean stop. Closes the gate first: nothing may be changed afterwards.
@@ -60,7 +68,7 @@ public final class LeaderElector: Sendable {
         let now = clock.now
         guard let lease = state.withLock({ $0.released(now: now) }) else { return }
         do throws(APIError) {
-            _ = try await send(lease, isNew: false)
+            _ = try await send(lease, isNew: false, until: clock.uptime + requestTimeout)
         } catch {
             environment.report(.leaseFailed(error))  // It expires by itself.
         }
@@ -73,15 +81,28 @@ public final class LeaderElector: Sendable {
         case failed
     }
 
-    /// One try to take or renew the lease; after a conflict it reads and decides once more.
-    private func attempt() async -> Attempt {
+    /// One try to take or renew the lease, given up when `limit` has passed.
+    private func attempt(within limit: Duration) async -> Attempt {
+        guard limit > .zero else { return .failed }
+        return await withTaskGroup(of: Attempt?.self) { group in
+            group.addTask { await self.attempt(until: self.clock.uptime + limit) }
+            group.addTask {
+                try? await self.clock.sleep(for: limit)  // Cancelled: the try is over.
+                return nil
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            return first ?? .failed
+        }
+    }
+
+    /// After a conflict it reads and decides once more.
+    private func attempt(until end: Duration) async -> Attempt {
         var failure: APIError?
-        for _ in 0..<2 {
-            let start = clock.uptime
+        for _ in 0..<2 where clock.uptime < end {
             do throws(APIError) {
-                guard let written = try await claim(at: start) else { return .heldByOther }
-                state.withLock { $0.leaseWritten(written, requestedAt: start) }
-                return .held(requestedAt: start)
+                guard let requestedAt = try await claim(until: end) else { return .heldByOther }
+                return .held(requestedAt: requestedAt)
             } catch {
                 failure = error
                 guard [.conflict, .alreadyExists, .notFound].contains(error.code) else { break }
@@ -92,18 +113,27 @@ public final class LeaderElector: Sendable {
         return .failed
     }
 
-    /// Reads the lease where that is needed and writes it where it is free; nil when somebody else holds it.
-    private func claim(at start: Duration) async throws(APIError) -> Lease? {
+    /// Reads the lease where that is needed and writes it where it is free; returns when the write was sent, nil when
+    /// somebody else holds the lease.
+    private func claim(until end: Duration) async throws(APIError) -> Duration? {
         if state.withLock(\.needsRead) {
-            let read = try await read()
-            state.withLock { $0.leaseRead(read, uptime: start) }
+            let read = try await read(until: end)
+            // It may have been renewed until the very moment of the reply.
+            let seenAt = clock.uptime
+            state.withLock { $0.leaseRead(read, uptime: seenAt) }
         }
-        let now = clock.now
-        switch state.withLock({ $0.decide(now: now, uptime: start) }) {
+        let (now, requestedAt) = (clock.now, clock.uptime)
+        let written: Lease
+        switch state.withLock({ $0.decide(now: now, uptime: requestedAt) }) {
         case .wait: return nil
-        case .create(let lease): return try await send(lease, isNew: true)
-        case .replace(let lease): return try await send(lease, isNew: false)
+        case .create(let lease): written = try await send(lease, isNew: true, until: end)
+        case .replace(let lease): written = try await send(lease, isNew: false, until: end)
         }
+        guard written.spec?.holderIdentity == options.identity else {
+            throw APIError(.malformedResponse, operation: "PUT leases", message: "the reply names another holder")
+        }
+        state.withLock { $0.leaseWritten(written, requestedAt: requestedAt) }
+        return requestedAt
     }
 
     /// Opens the gate for one renew deadline from when the request was sent; false when that has passed already.
@@ -114,10 +144,10 @@ public final class LeaderElector: Sendable {
         return true
     }
 
-    private func read() async throws(APIError) -> Lease? {
+    private func read(until end: Duration) async throws(APIError) -> Lease? {
         var request = KubernetesRequest.get(
             Lease.resourceType, namespace: options.namespace, name: options.leaseName)
-        request.timeout = requestTimeout
+        request.timeout = timeout(until: end)
         do throws(APIError) {
             return try await environment.client.send(request).object(operation: request.operation)
         } catch  where error.code == .notFound {
@@ -125,7 +155,7 @@ public final class LeaderElector: Sendable {
         }
     }
 
-    private func send(_ lease: Lease, isNew: Bool) async throws(APIError) -> Lease {
+    private func send(_ lease: Lease, isNew: Bool, until end: Duration) async throws(APIError) -> Lease {
         let manager = environment.client.fieldManager
         let body: JSONValue
         do throws(JSONError) {
@@ -137,8 +167,12 @@ public final class LeaderElector: Sendable {
             isNew
             ? .create(Lease.resourceType, body, fieldManager: manager)
             : .replace(Lease.resourceType, body, fieldManager: manager)
-        request.timeout = requestTimeout
+        request.timeout = timeout(until: end)
         return try await environment.client.send(request).object(operation: request.operation)
+    }
+
+    private func timeout(until end: Duration) -> Duration {
+        max(.milliseconds(1), min(requestTimeout, end - clock.uptime))
     }
 
     private func pause(_ duration: Duration) async -> Bool {

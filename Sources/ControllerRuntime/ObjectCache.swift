@@ -10,8 +10,11 @@ public final class ObjectCache: Sendable {
         let selection: ObjectSelection
         let store: any Sendable
         let isSynced: @Sendable () -> Bool
-        /// Takes the reply to our own write.
-        let record: @Sendable (JSONValue) -> Void
+        let count: @Sendable () -> Int
+        /// Takes the reply to our own write; false when it cannot be read.
+        let record: @Sendable (JSONValue) -> Bool
+        /// Drops an object that is gone, or is not selected any more.
+        let drop: @Sendable (ObjectKey) -> Void
         let run: @Sendable (RuntimeEnvironment) async -> Void
     }
 
@@ -47,22 +50,44 @@ public final class ObjectCache: Sendable {
 
     var all: [Entry] { entries.withLock { Array($0.values) } }
 
-    /// Puts the reply to our own write into the stores of its kind that it belongs to.
-    func recordWrite(_ type: ResourceType, _ object: JSONValue) {
+    /// Puts the reply to our own write into the stores that select it, and takes the object out of those that do so no
+    /// more. False when the reply is not this object, or a store cannot read it: then none knows what is true.
+    func recordWrite(_ reference: ObjectReference, _ object: JSONValue) -> Bool {
+        guard object.value(at: ["metadata", "name"])?.stringValue == reference.name,
+            object.value(at: ["metadata", "namespace"])?.stringValue == reference.namespace
+        else { return false }
         let labels = object.value(at: ["metadata", "labels"])?.objectValue ?? [:]
-        for entry in all where entry.type == type && entry.selection.selects(labels: labels) { entry.record(object) }
+        var isRead = true
+        for entry in all where entry.type == reference.type {
+            switch entry.selection.selects(labels: labels) {
+            case true?: isRead = entry.record(object) && isRead
+            case false?: entry.drop(ObjectKey(namespace: reference.namespace, name: reference.name))
+            case nil: break
+            }
+        }
+        return isRead
+    }
+
+    /// Takes what a live read said; nil is "not there". False when a store cannot read it.
+    func recordRead(_ reference: ObjectReference, _ object: JSONValue?) -> Bool {
+        if let object { return recordWrite(reference, object) }
+        for entry in all where entry.type == reference.type {
+            entry.drop(ObjectKey(namespace: reference.namespace, name: reference.name))
+        }
+        return true
     }
 }
 
 extension ObjectSelection {
-    /// Whether the label selector picks an object; only `key` and `key=value` are understood, anything else picks none
-    /// (the watch brings the object then).
-    fileprivate func selects(labels: [String: JSONValue]) -> Bool {
+    /// Whether the label selector picks an object; nil for selectors beyond `key` and `key=value`, which are left to the
+    /// watch.
+    fileprivate func selects(labels: [String: JSONValue]) -> Bool? {
         guard let labelSelector else { return true }
-        return labelSelector.split(separator: ",").allSatisfy { term in
-            let parts = term.split(separator: "=", maxSplits: 1).map(String.init)
-            guard let key = parts.first, let value = labels[key]?.stringValue else { return false }
-            return parts.count == 1 || parts[1] == value
+        let terms = labelSelector.split(separator: ",").map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
+        guard terms.allSatisfy({ $0.joined().utf8.allSatisfy { !"!= ()".utf8.contains($0) } }) else { return nil }
+        return terms.allSatisfy { term in
+            guard let key = term.first, let value = labels[key]?.stringValue else { return false }
+            return term.count == 1 || term[1] == value
         }
     }
 }
@@ -71,10 +96,14 @@ extension ObjectCache.Entry {
     fileprivate init<Object: KubernetesResource>(_ store: ObjectStore<Object>, selection: ObjectSelection) {
         self.init(
             type: Object.resourceType, selection: selection, store: store, isSynced: { store.isSynced },
+            count: { store.count },
             record: { json in
-                // An object of ours that does not decode stalls nothing: its watch event reports it.
-                if let object = try? json.decode(Object.self) { store.put(object, isOwnWrite: true) }
+                // What is wrong with it the watch's own report says.
+                guard let object = try? json.decode(Object.self) else { return false }
+                store.put(object, isOwnWrite: true)
+                return true
             },
+            drop: { store.remove($0, uid: nil, resourceVersion: nil) },
             run: { environment in
                 await ObjectWatch(store: store, selection: selection, environment: environment).run()
             })

@@ -3,7 +3,7 @@ import HTTP
 import Kubernetes
 import Synchronization
 
-/// One round for one object: finalizer → observe → plan → perform → status → events → next.
+/// One round for one object: unsettled writes → finalizer → observe → plan → perform → status → events → next.
 struct Reconciler<C: Controller>: Sendable {
     /// What a round did.
     struct Round: Sendable {
@@ -12,6 +12,8 @@ struct Reconciler<C: Controller>: Sendable {
         var stepCount = 0
         var wroteStatus = false
         var outcome = ReconcileOutcome.done
+        /// The object's own, where it says one.
+        var recheckInterval: Duration?
     }
 
     static var shortestIdleInterval: Duration { .seconds(1) }
@@ -23,6 +25,8 @@ struct Reconciler<C: Controller>: Sendable {
     let gate: MutationGate
     let recorder: EventRecorder
     private let statusWriter: StatusWriter<C.Object>
+    private let unsettled = UnsettledWrites()
+    private let complaints = Complaints()
 
     private var now: Timestamp { environment.clock.now }
 
@@ -40,15 +44,25 @@ struct Reconciler<C: Controller>: Sendable {
     }
 
     func reconcile(_ key: ObjectKey) async -> Round {
+        var round = Round()
+        do throws(APIError) {
+            try await settle(key)
+        } catch {
+            round.outcome = .failed(error, retry: RetryTable.timing(of: error))
+            return round
+        }
         guard let object = store[key] else {
             statusWriter.forget(key)
-            return Round()
+            complaints.forget(key)
+            return round
         }
-        var round = Round(uid: object.metadata.uid, generation: object.metadata.generation)
+        round.uid = object.metadata.uid
+        round.generation = object.metadata.generation
         guard controller.isManaged(object) else { return round }
         do throws(APIError) {
             try gate.check("reconcile")
             guard let marked = try await withFinalizer(object) else { return round }
+            readRecheckInterval(of: marked, key, &round)
             round.outcome = try await decideAndAct(marked, &round)
         } catch {
             round.outcome = .failed(error, retry: RetryTable.timing(of: error))
@@ -57,16 +71,51 @@ struct Reconciler<C: Controller>: Sendable {
         return round
     }
 
+    /// Reads live what earlier rounds wrote without learning how it ended.
+    private func settle(_ key: ObjectKey) async throws(APIError) {
+        for reference in unsettled.of(key) {
+            let live = try await environment.client.find(
+                reference.type, namespace: reference.namespace, name: reference.name)
+            guard cache.recordRead(reference, live) else {
+                throw APIError(
+                    .malformedResponse, operation: "GET \(reference.type.plural)",
+                    message: "\(reference.name) is there but cannot be read")
+            }
+            unsettled.settled(reference, for: key)
+        }
+    }
+
     /// The object with our finalizer; nil when it is going and never had it.
     private func withFinalizer(_ object: C.Object) async throws(APIError) -> C.Object? {
         switch Finalizer.action(object.metadata) {
         case .proceed: return object
         case .ignore: return nil
-        case .add:
-            let finalizers = (object.metadata.finalizers ?? []) + [Finalizer.name]
-            let updated = try await environment.client.replaceFinalizers(of: object, with: finalizers)
+        case .add: return try await replaceFinalizers(of: object) { $0 + [Finalizer.name] }
+        }
+    }
+
+    private func replaceFinalizers(
+        of object: C.Object, _ change: ([String]) -> [String]
+    ) async throws(APIError) -> C.Object {
+        do throws(APIError) {
+            let updated = try await environment.client.replaceFinalizers(
+                of: object, with: change(object.metadata.finalizers ?? []))
             store.put(updated, isOwnWrite: true)
             return updated
+        } catch {
+            if error.leavesOutcomeOpen { unsettled.note(ObjectReference(object), for: ObjectKey(object.metadata)) }
+            throw error
+        }
+    }
+
+    private func readRecheckInterval(of object: C.Object, _ key: ObjectKey, _ round: inout Round) {
+        switch RecheckAnnotation.read(object.metadata) {
+        case .absent: complaints.forget(key)
+        case .interval(let interval):
+            complaints.forget(key)
+            round.recheckInterval = interval
+        case .wrong(let text):
+            if complaints.isNew(text, about: key) { recorder.record([RecheckAnnotation.warning(text)], about: object) }
         }
     }
 
@@ -91,9 +140,11 @@ struct Reconciler<C: Controller>: Sendable {
     private func perform(
         _ steps: [Plan<C.Object.Status, C.CloudAction>.Step], for object: C.Object, _ round: inout Round
     ) async throws(APIError) {
-        guard !steps.isEmpty else { return }
+        if steps.isEmpty { return }
         try await requireCurrent(object)
-        let children = ChildWriter(client: environment.client, cache: cache, ownerUID: object.metadata.uid)
+        let children = ChildWriter(
+            client: environment.client, cache: cache, unsettled: unsettled, owner: ObjectKey(object.metadata),
+            ownerUID: object.metadata.uid)
         for step in steps {
             try gate.check("perform")
             round.stepCount += 1
@@ -112,7 +163,7 @@ struct Reconciler<C: Controller>: Sendable {
     private func requireCurrent(_ object: C.Object) async throws(APIError) {
         let metadata = object.metadata
         let live = try await environment.client.find(C.Object.self, namespace: metadata.namespace, name: metadata.name)
-        guard live?.metadata.uid == metadata.uid, live?.metadata.resourceVersion == metadata.resourceVersion else {
+        guard let live, live.isSameToPlans(as: object) else {
             throw APIError(.conflict, operation: "perform", message: "the object has changed since it was read")
         }
     }
@@ -126,7 +177,7 @@ struct Reconciler<C: Controller>: Sendable {
         status.conditions = Conditions.merge(
             status.conditions, over: object.status?.conditions ?? [], generation: object.metadata.generation, now: now)
         let current = try await write(status, over: object, &round)
-        if round.wroteStatus || round.stepCount > 0 { await recorder.record(plan.events, about: object) }
+        if round.wroteStatus || round.stepCount > 0 { recorder.record(plan.events, about: object) }
         switch plan.next {
         case .whenChanged: return .settled
         case .after(let delay):
@@ -146,7 +197,10 @@ struct Reconciler<C: Controller>: Sendable {
     private func showFailure(
         _ error: APIError, planned: C.Object.Status?, _ object: C.Object, _ round: inout Round
     ) async throws(APIError) {
-        guard error.code != .cancelled, let last = object.status ?? Self.untouchedStatus else { return }
+        // A conflict is observed again at once, a cancelled round is no news: neither shows.
+        guard error.code != .cancelled, error.code != .conflict,
+            let last = object.status ?? Self.untouchedStatus
+        else { return }
         let status = ErrorOverlay.apply(
             error, to: planned, last: last, generation: object.metadata.generation, now: now)
         do throws(APIError) {
@@ -160,7 +214,7 @@ struct Reconciler<C: Controller>: Sendable {
             last.conditions.first(ofType: "Ready")?.reason != reason
         else { return }
         let event = Event(.warning, reason: reason ?? "", action: "Reconcile", message: error.description)
-        await recorder.record([event], about: object)
+        recorder.record([event], about: object)
     }
 
     private func write(
@@ -183,18 +237,17 @@ struct Reconciler<C: Controller>: Sendable {
     }
 
     private func removeFinalizer(_ object: C.Object) async throws(APIError) {
-        let rest = (object.metadata.finalizers ?? []).filter { $0 != Finalizer.name }
         do throws(APIError) {
-            store.put(
-                try await environment.client.replaceFinalizers(of: object, with: rest), isOwnWrite: true)
+            _ = try await replaceFinalizers(of: object) { $0.filter { $0 != Finalizer.name } }
         } catch  where error.code == .notFound {
             return
         }
     }
 
-    /// Reads the object live into the store; failing that, the watch brings it.
+    /// Reads the object live into the store; failing that, the next round begins with it.
     private func refresh(_ object: C.Object) async {
         let metadata = object.metadata
+        let reference = ObjectReference(object)
         do throws(APIError) {
             if let live = try await environment.client.find(
                 C.Object.self, namespace: metadata.namespace, name: metadata.name)
@@ -204,8 +257,9 @@ struct Reconciler<C: Controller>: Sendable {
             } else {
                 store.remove(ObjectKey(metadata), uid: metadata.uid, resourceVersion: nil)
             }
+            unsettled.settled(reference, for: ObjectKey(metadata))
         } catch {
-            return
+            unsettled.note(reference, for: ObjectKey(metadata))
         }
     }
 
@@ -215,4 +269,15 @@ struct Reconciler<C: Controller>: Sendable {
         // A type with more required members has no such status; then the error shows in the log only.
         return try? untouched.decode(C.Object.Status.self)
     }
+}
+
+/// What was complained about, so that it is said once: one text per object.
+private final class Complaints: Sendable {
+    private let texts = Mutex<[ObjectKey: String]>([:])
+
+    func isNew(_ text: String, about key: ObjectKey) -> Bool {
+        texts.withLock { $0.updateValue(text, forKey: key) != text }
+    }
+
+    func forget(_ key: ObjectKey) { texts.withLock { _ = $0.removeValue(forKey: key) } }
 }

@@ -5,9 +5,11 @@ public import Kubernetes
 public struct Relation<Object: CustomResource>: Sendable {
     /// The kind that is watched.
     public let type: ResourceType
-    /// Hooks the relation up: calls back with the keys to look at.
-    let connect:
-        @Sendable (ObjectCache, ObjectStore<Object>, _ enqueue: @escaping @Sendable ([ObjectKey]) -> Void) -> Void
+    /// Is told the keys to look at, and how soon.
+    typealias Enqueue = @Sendable ([ObjectKey], WorkQueue.Priority) -> Void
+
+    /// Hooks the relation up.
+    let connect: @Sendable (ObjectCache, ObjectStore<Object>, @escaping Enqueue) -> Void
 
     /// Objects with a controller owner reference to ours.
     public static func children<Child: KubernetesResource>(
@@ -53,7 +55,7 @@ public struct Relation<Object: CustomResource>: Sendable {
             cache.store(type, labelSelector: labelSelector).observe { change in
                 // The old one too: a reference that was taken away concerns the object that it named.
                 let found = [change.old, change.new].compactMap { $0 }.flatMap { keys($0, store) }
-                if !found.isEmpty { enqueue(Array(Set(found))) }
+                if !found.isEmpty { enqueue(Array(Set(found)), change.isInitial ? .recheck : .change) }
             }
         }
     }

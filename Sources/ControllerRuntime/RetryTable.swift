@@ -10,6 +10,9 @@ public enum RetryTiming: Sendable, Hashable {
     case backoff
     /// At the slow recheck: nothing changes until somebody acts.
     case slowly
+    /// Not at all: the same request stays wrong until the object, or what it depends on, changes. (The hourly look heals
+    /// what was refused by mistake.)
+    case whenChanged
     /// Not by us: the process is stopping. (Should it not be, the slow recheck comes.)
     case never
 }
@@ -21,7 +24,8 @@ enum RetryTable {
         case .conflict, .preconditionFailed: .atOnce
         case .rateLimited, .unavailable, .timeout: error.retryAfter.map { .after($0) } ?? .backoff
         case .malformedResponse, .expired, .notFound, .unauthorized: .backoff
-        case .invalid, .forbidden, .alreadyExists, .quotaExceeded, .stockedOut, .tooLarge, .insecure: .slowly
+        case .invalid: .whenChanged
+        case .forbidden, .alreadyExists, .quotaExceeded, .stockedOut, .tooLarge, .insecure: .slowly
         case .cancelled: .never
         }
     }

@@ -6,23 +6,34 @@ public import Telemetry
 public struct RuntimeClock: Sendable {
     private let wall: any WallClock
     private let measure: @Sendable () -> Duration
+    private let pause: @Sendable (Duration) async throws -> Void
 
-    /// - Parameter uptime: a clock that only goes forward, suspended time included.
-    public init(wall: any WallClock, uptime: @escaping @Sendable () -> Duration) {
+    /// - Parameters:
+    ///   - uptime: a clock that only goes forward, suspended time included.
+    ///   - sleep: by that clock; throws when the task is cancelled.
+    public init(
+        wall: any WallClock, uptime: @escaping @Sendable () -> Duration,
+        sleep: @escaping @Sendable (Duration) async throws -> Void
+    ) {
         self.wall = wall
         self.measure = uptime
+        self.pause = sleep
     }
 
     /// The machine's uptime beside a wall clock.
     public static func system(wall: any WallClock) -> RuntimeClock {
         let start = ContinuousClock.now
-        return RuntimeClock(wall: wall) { start.duration(to: .now) }
+        return RuntimeClock(wall: wall, uptime: { start.duration(to: .now) }) { duration in
+            try await Task.sleep(for: duration, tolerance: .zero, clock: ContinuousClock())
+        }
     }
 
-    /// Both from one clock that tests move.
-    public static func virtual(_ clock: any WallClock) -> RuntimeClock {
+    /// Both from one clock that tests move; `wall` shows another time of day.
+    public static func virtual(_ clock: any WallClock, wall: (any WallClock)? = nil) -> RuntimeClock {
         let start = clock.now
-        return RuntimeClock(wall: clock) { clock.now - start }
+        return RuntimeClock(wall: wall ?? clock, uptime: { clock.now - start }) { duration in
+            try await clock.sleep(until: clock.now + duration)
+        }
     }
 
     /// The time of day.
@@ -31,11 +42,15 @@ public struct RuntimeClock: Sendable {
     /// Since some fixed moment.
     public var uptime: Duration { measure() }
 
-    /// Returns after `duration`, or at once when it is not positive.
+    /// Returns after `duration` of uptime, or at once when it is not positive.
     ///
     /// - Throws: `CancellationError` when the task is cancelled.
     public func sleep(for duration: Duration) async throws(CancellationError) {
         guard duration > .zero else { return }
-        try await wall.sleep(until: wall.now + duration)
+        do {
+            try await pause(duration)
+        } catch {
+            throw CancellationError()
+        }
     }
 }

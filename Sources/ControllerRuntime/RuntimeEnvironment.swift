@@ -28,6 +28,8 @@ public enum RuntimeReport: Sendable {
     case listed(ResourceType, count: Int)
     /// A watch is open.
     case watching(ResourceType)
+    /// A watch said something: an event or a bookmark.
+    case heard(ResourceType)
     /// A list or watch failed; it is tried again.
     case watchFailed(ResourceType, APIError)
     /// An object does not decode: it is left alone, the others are not affected.
@@ -36,6 +38,8 @@ public enum RuntimeReport: Sendable {
     case reconciled(ReconcileReport)
     /// An event could not be sent; it is lost.
     case eventLost(APIError)
+    /// Events were not even tried.
+    case eventsDropped(EventDrop, count: Int)
     /// This replica may act from now on.
     case leadershipGained(identity: String)
     /// A try to get or keep the lease failed; it is tried again.
@@ -44,16 +48,26 @@ public enum RuntimeReport: Sendable {
     case leadershipLost(identity: String)
 }
 
+/// Why an event was not sent.
+public enum EventDrop: String, Sendable, Hashable, CaseIterable {
+    /// Its object has too many of them.
+    case spam
+    /// Too many events wait for a slow API server.
+    case overflow
+    /// The process ended first.
+    case stopped
+}
+
 /// One round of one object.
 public struct ReconcileReport: Sendable, Hashable {
     public var controller: String
     public var key: ObjectKey
     public var uid: String?
     public var generation: Int64?
+    /// In the queue, until the round began.
+    public var waited: Duration
     public var duration: Duration
     public var stepCount: Int
     public var wroteStatus: Bool
     public var outcome: ReconcileOutcome
-    public var queueDepth: Int
-    public var activeCount: Int
 }

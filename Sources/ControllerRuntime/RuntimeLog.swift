@@ -14,6 +14,7 @@ public struct RuntimeLog: Sendable {
         case .listed(let type, let count):
             log.info("listed", [.resource: .string(type.name), .count: .integer(count)])
         case .watching(let type): log.debug("watching", [.resource: .string(type.name)])
+        case .heard: return
         case .watchFailed(let type, let error):
             log.warning("watch failed", metadata(of: error, [.resource: .string(type.name)]))
         case .undecodable(let type, let key, let message):
@@ -24,6 +25,8 @@ public struct RuntimeLog: Sendable {
                 ])
         case .reconciled(let round): record(round)
         case .eventLost(let error): log.warning("event lost", metadata(of: error))
+        case .eventsDropped(let why, let count):
+            log.debug("events dropped", [.reason: .string(why.rawValue), .count: .integer(count)])
         case .leadershipGained(let identity): log.info("leading", [.identity: .string(identity)])
         case .leaseFailed(let error): log.warning("lease not renewed", metadata(of: error))
         case .leadershipLost(let identity): log.error("leadership lost", [.identity: .string(identity)])

@@ -12,6 +12,9 @@ final class StatusWriter<Object: CustomResource>: Sendable {
         let stored: JSONValue
     }
 
+    /// How often a status that is still true is sent when others change the rest of the object meanwhile.
+    static var maximumTries: Int { 4 }
+
     private let client: KubernetesClient
     private let store: ObjectStore<Object>
     /// An optimisation against writing the same again for ever; at most one entry per object, usually none.
@@ -23,7 +26,7 @@ final class StatusWriter<Object: CustomResource>: Sendable {
     }
 
     /// Forgets a key whose object is gone.
-    func forget(_ key: ObjectKey) { normalised.withLock { $0[key] = nil } }
+    func forget(_ key: ObjectKey) { normalised.withLock { _ = $0.removeValue(forKey: key) } }
 
     /// Writes the status if it differs from the object's, and returns the object as stored; nil when nothing was to be
     /// written. When the API server refuses the full status, the minimal one is written, and the refusal is thrown.
@@ -32,10 +35,10 @@ final class StatusWriter<Object: CustomResource>: Sendable {
     func write(_ status: Object.Status, over object: Object) async throws(APIError) -> Object? {
         guard try isNew(status, over: object) else { return nil }
         do throws(APIError) {
-            return try await send(status, over: object)
+            return try await sendWhileTrue(status, over: object)
         } catch  where error.code == .invalid {
             let minimal = status.minimal
-            if try isNew(minimal, over: object) { _ = try await send(minimal, over: object) }
+            if try isNew(minimal, over: object) { _ = try await sendWhileTrue(minimal, over: object) }
             throw error
         }
     }
@@ -48,6 +51,28 @@ final class StatusWriter<Object: CustomResource>: Sendable {
         if wanted == stored { return false }
         let known = normalised.withLock { $0[ObjectKey(object.metadata)] }
         return known != Normalised(uid: object.metadata.uid, sent: wanted, stored: stored)
+    }
+
+    /// After a conflict the object is read live: where all that a plan looks at is as it was, the status holds for it
+    /// too, and is sent over the new version; else the conflict is thrown, and the round begins again. So a writer of
+    /// foreign annotations at any rate keeps nobody from progress.
+    private func sendWhileTrue(_ status: Object.Status, over object: Object) async throws(APIError) -> Object {
+        var base = object
+        var triesLeft = Self.maximumTries
+        while true {
+            triesLeft -= 1
+            do throws(APIError) {
+                return try await send(status, over: base)
+            } catch  where error.code == .conflict && triesLeft > 0 {
+                let metadata = object.metadata
+                guard
+                    let live = try await client.find(
+                        Object.self, namespace: metadata.namespace, name: metadata.name),
+                    live.isSameToPlans(as: object)
+                else { throw error }
+                base = live
+            }
+        }
     }
 
     private func send(_ status: Object.Status, over object: Object) async throws(APIError) -> Object {

@@ -60,11 +60,16 @@ struct OperatorProcess: Sendable {
         guard let cluster = options.cluster else { return ExitStatus.usage }
         let connection = try ClusterConnection.find(kubeconfig: options.kubeconfig, environment: environment)
         let httpMetrics = HTTPClientMetrics(registry)
+        let restMetrics = RestClientMetrics(registry, host: connection.server.authority)
         let kubernetes = try connection.client(userAgent: userAgent).through {
-            InstrumentedTransport($0, api: .kubernetes, metrics: httpMetrics, log: log)
+            InstrumentedTransport($0, api: .kubernetes, metrics: httpMetrics, restMetrics: restMetrics, log: log)
         }
-        let runtime = RuntimeEnvironment(client: kubernetes, clock: .system(wall: clock), report: reporter())
+        let metrics = runtimeMetrics()
+        let runtime = RuntimeEnvironment(
+            client: kubernetes, clock: .system(wall: clock), report: reporter(metrics))
         let manager = ControllerManager(environment: runtime, leaderElection: leaderElection(connection))
+        _ = ProcessMetrics(registry, version: Options.version)
+        registry.beforeEachPage { metrics.take(manager.statistics) }
         signals.onStop { manager.stop() }
         let health = try healthServer(manager)
         if let health { log.info("serving health and metrics", [.address: .string(health.origin)]) }
@@ -103,16 +108,20 @@ struct OperatorProcess: Sendable {
             options: controllerOptions)
     }
 
-    private func reporter() -> @Sendable (RuntimeReport) -> Void {
+    private func runtimeMetrics() -> RuntimeMetrics {
         let kinds = [TrainingJob.resourceType, GCSArtifact.resourceType]
         let watched = kinds + TrainingJobController.relations.map(\.type) + GCSArtifactController.relations.map(\.type)
-        let metrics = RuntimeMetrics(
+        return RuntimeMetrics(
             registry, controllers: kinds.map(\.plural), resources: Set(watched.map(\.name)).sorted())
-        for kind in kinds { metrics.setConcurrency(options.concurrency, of: kind.plural) }
+    }
+
+    private func reporter(_ metrics: RuntimeMetrics) -> @Sendable (RuntimeReport) -> Void {
         let lines = RuntimeLog(log)
         return { report in
             metrics.record(report)
             lines.record(report)
+            // Whoever may not act any more ends, even when a call in progress does not let go: the kernel sees to it.
+            if case .leadershipLost = report { alarm(3) }
         }
     }
 

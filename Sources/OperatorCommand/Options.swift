@@ -16,7 +16,7 @@ struct Options: Sendable, Equatable {
     var retryPeriod = Duration.seconds(2)
     /// `host:port`; nil serves nothing.
     var health: HealthAddress? = HealthAddress(host: "127.0.0.1", port: 8081)
-    var concurrency = 4
+    var concurrency = 16
     var recheckInterval = Duration.seconds(600)
     var progressInterval = Duration.seconds(30)
     var logLevel = LogLevel.info
@@ -57,7 +57,7 @@ struct Options: Sendable, Equatable {
           --retry-period SECONDS       default 2; less than the renew deadline
           --health-address HOST:PORT   /healthz, /readyz and /metrics; default 127.0.0.1:8081; port 0 takes a free
                                        one, "off" serves nothing
-          --concurrency N              objects of a kind worked on at the same time; default 4
+          --concurrency N              objects of a kind worked on at the same time; default 16
           --recheck-seconds SECONDS    how often an unchanged object is looked at; default 600
           --progress-interval-seconds SECONDS
                                        shortest time between two status writes with nothing but progress; default 30

@@ -8,12 +8,7 @@ public struct HTTPClientMetrics: Sendable {
     public init(_ registry: MetricsRegistry) {
         let api = MetricLabel("api", API.allCases.map(\.rawValue))
         let method = MetricLabel("method", HTTPMethod.allCases.map(\.rawValue))
-        let statuses = [
-            200, 201, 202, 204, 206, 304, 308, 400, 401, 403, 404, 405, 409, 410, 412, 415, 416, 422, 429, 500, 502,
-            503,
-            504,
-        ]
-        let code = MetricLabel("code", statuses.map(String.init) + APIError.Code.allCases.map(\.rawValue))
+        let code = MetricLabel("code", HTTPClientMetrics.statuses + APIError.Code.allCases.map(\.rawValue))
         requests = registry.counter(
             "trainyard_http_client_requests_total",
             help: "Calls to other services by API, verb and HTTP status, or the error where no reply came.",
@@ -22,6 +17,11 @@ public struct HTTPClientMetrics: Sendable {
             "trainyard_http_client_request_seconds",
             help: "Time from sending a request to its reply, to its head for streams.", labels: [api, method])
     }
+
+    static let statuses = [
+        200, 201, 202, 204, 206, 304, 308, 400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 416, 422, 429, 500, 502,
+        503, 504,
+    ].map(String.init)
 
     /// The services that we call.
     public enum API: String, Sendable, CaseIterable {
@@ -41,21 +41,55 @@ public struct HTTPClientMetrics: Sendable {
     }
 }
 
+/// Calls to the API server under client-go's names.
+public struct RestClientMetrics: Sendable {
+    private let requests: Counter
+    private let seconds: Histogram
+    private let host: String
+
+    /// - Parameter host: the API server's, with its port.
+    public init(_ registry: MetricsRegistry, host: String) {
+        self.host = host
+        let hosts = MetricLabel("host", [host])
+        let verbs = HTTPMethod.allCases.map(\.rawValue)
+        requests = registry.counter(
+            "rest_client_requests_total",
+            help: "Calls to the API server by HTTP status, verb and host; <error> where no reply came.",
+            labels: [
+                MetricLabel("code", HTTPClientMetrics.statuses + ["<error>"]), MetricLabel("method", verbs), hosts,
+            ])
+        seconds = registry.histogram(
+            "rest_client_request_duration_seconds",
+            help: "Time from sending a call to the API server to its reply, by verb and host.",
+            labels: [MetricLabel("verb", verbs), hosts], bounds: MetricsRegistry.requestBounds)
+    }
+
+    /// - Parameter status: nil where no reply came.
+    fileprivate func record(_ method: HTTPMethod, status: Int?, elapsed: Duration) {
+        requests.increment(status.map(String.init) ?? "<error>", method.rawValue, host)
+        seconds.observe(elapsed, method.rawValue, host)
+    }
+}
+
 /// Counts, times and (at debug level) logs each call; never bodies, headers or queries.
 public struct InstrumentedTransport: HTTPTransport {
     private let transport: any HTTPTransport
     private let metrics: HTTPClientMetrics
+    private let restMetrics: RestClientMetrics?
     private let log: Log
     private let api: HTTPClientMetrics.API?
 
-    /// - Parameter api: the one service behind this transport; nil takes it from each request's host.
+    /// - Parameters:
+    ///   - api: the one service behind this transport; nil takes it from each request's host.
+    ///   - restMetrics: counts under client-go's names too.
     public init(
         _ transport: any HTTPTransport, api: HTTPClientMetrics.API? = nil, metrics: HTTPClientMetrics,
-        log: Log = .silent
+        restMetrics: RestClientMetrics? = nil, log: Log = .silent
     ) {
         self.transport = transport
         self.api = api
         self.metrics = metrics
+        self.restMetrics = restMetrics
         self.log = log
     }
 
@@ -85,6 +119,7 @@ public struct InstrumentedTransport: HTTPTransport {
 
     private func record(_ request: HTTPRequest, code: String, start: ContinuousClock.Instant, error: APIError?) {
         let elapsed = ContinuousClock.now - start
+        restMetrics?.record(request.method, status: error == nil ? Int(code) : nil, elapsed: elapsed)
         let api = (api ?? HTTPClientMetrics.API(googleHost: request.url.authority))?.rawValue ?? "other"
         metrics.requests.increment(api, request.method.rawValue, code)
         metrics.seconds.observe(elapsed, api, request.method.rawValue)

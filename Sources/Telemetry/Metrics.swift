@@ -23,6 +23,11 @@ public final class Counter: Sendable {
         if amount > 0 { series.update(labels) { $0 = ($0 ?? 0) + amount } }
     }
 
+    /// Takes a total that is counted elsewhere; one that is less than what was taken before changes nothing.
+    public func raise(to total: Double, _ labels: String...) {
+        series.update(labels) { $0 = total > ($0 ?? 0) ? total : $0 ?? 0 }
+    }
+
     /// For tests.
     public func value(_ labels: String...) -> Double { series.value(labels) ?? 0 }
 }
@@ -62,20 +67,24 @@ public final class Histogram: Sendable {
     }
 
     /// Observes seconds.
-    public func observe(_ duration: Duration, _ labels: String...) {
-        let (seconds, attoseconds) = duration.components
-        record(Double(seconds) + Double(attoseconds) / 1e18, labels)
+    public func observe(_ duration: Duration, _ labels: String...) { record(duration / .seconds(1), labels) }
+
+    /// Shows a series before its first observation.
+    public func declare(_ labels: String...) {
+        series.update(labels) { $0 = $0 ?? Observations(counts: Array(repeating: 0, count: bounds.count)) }
     }
+
+    /// How many observations there were; for tests.
+    public func count(_ labels: String...) -> Int { series.value(labels)?.count ?? 0 }
 
     private func record(_ value: Double, _ labels: [String]) {
         if value.isNaN { return }
         let index = bounds.firstIndex { value <= $0 }
         series.update(labels) { observations in
-            var next = observations ?? Observations(counts: Array(repeating: 0, count: bounds.count))
-            if let index { next.counts[index] += 1 }
-            next.sum += value
-            next.count += 1
-            observations = next
+            if observations == nil { observations = Observations(counts: Array(repeating: 0, count: bounds.count)) }
+            if let index { observations?.counts[index] += 1 }
+            observations?.sum += value
+            observations?.count += 1
         }
     }
 }
@@ -121,8 +130,14 @@ public final class MetricsRegistry: Sendable {
     }
 
     private let metrics = Mutex<[String: Metric]>([:])
+    private let collectors = Mutex<[@Sendable () -> Void]>([])
 
     public init() {}
+
+    /// Calls `body` before each page is written: for what is looked up rather than counted. Must return quickly.
+    public func beforeEachPage(_ body: @escaping @Sendable () -> Void) {
+        collectors.withLock { $0.append(body) }
+    }
 
     /// Declares a counter; a second declaration of the name gives the first one.
     ///
@@ -154,6 +169,18 @@ public final class MetricsRegistry: Sendable {
     /// Seconds, from 5 ms to a minute.
     public static let latencyBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
+    /// client-go's for requests.
+    public static let requestBounds = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60]
+
+    /// controller-runtime's for rounds.
+    public static let reconcileBounds = [
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5,
+        1.75, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60,
+    ]
+
+    /// controller-runtime's for queues: powers of ten from 10 ns to 1,000 s.
+    public static let queueBounds = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1000]
+
     private func declare(_ name: String, _ metric: Metric) -> Metric {
         metrics.withLock { metrics in
             if let known = metrics[name] { return known }
@@ -164,6 +191,7 @@ public final class MetricsRegistry: Sendable {
 
     /// The text format 0.0.4, sorted, so that equal states give equal text.
     public var text: String {
+        for collect in collectors.withLock({ $0 }) { collect() }
         var output = ""
         for (_, metric) in metrics.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
             switch metric {

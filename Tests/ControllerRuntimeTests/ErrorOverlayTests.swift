@@ -105,7 +105,7 @@ private func overlaid(_ error: APIError, planned: Widget.Status?, last: Widget.S
 
     @Test(arguments: [
         (APIError.Code.conflict, RetryTiming.atOnce), (.preconditionFailed, .atOnce), (.unavailable, .backoff),
-        (.timeout, .backoff), (.rateLimited, .backoff), (.invalid, .slowly), (.forbidden, .slowly),
+        (.timeout, .backoff), (.rateLimited, .backoff), (.invalid, .whenChanged), (.forbidden, .slowly),
         (.unauthorized, .backoff), (.stockedOut, .slowly), (.cancelled, .never),
     ])
     func `the retry table`(code: APIError.Code, timing: RetryTiming) {

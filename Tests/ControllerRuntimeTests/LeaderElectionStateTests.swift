@@ -10,11 +10,15 @@ private func candidate(_ identity: String) -> LeaderElectionState {
     LeaderElectionState(options: LeaderElectionOptions(namespace: "ns", identity: identity))
 }
 
+/// - Parameter promise: when the holder says to have stopped.
 private func lease(
-    _ holder: String?, renewed: Int64 = 0, duration: Int? = 15, transitions: Int = 3, version: String = "1"
+    _ holder: String?, renewed: Double = 0, duration: Int? = 15, transitions: Int = 3, version: String? = "1",
+    promise: String? = "10.0"
 ) -> Lease {
     Lease(
-        metadata: ObjectMeta(name: "trainyard-operator", namespace: "ns", resourceVersion: version),
+        metadata: ObjectMeta(
+            name: "trainyard-operator", namespace: "ns", resourceVersion: version,
+            annotations: promise.map { ["trainyard.dev/renew-deadline-seconds": $0] }),
         spec: Lease.Spec(
             holderIdentity: holder, leaseDurationSeconds: duration, acquireTime: MicroTime(start),
             renewTime: MicroTime(start + .seconds(renewed)), leaseTransitions: transitions))
@@ -37,27 +41,53 @@ private func word(_ state: LeaderElectionState, at uptime: Int) -> String {
             state.decide(now: start, uptime: .zero)
                 == .create(
                     Lease(
-                        metadata: ObjectMeta(name: "trainyard-operator", namespace: "ns"),
-                        spec: Lease.Spec(
-                            holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: MicroTime(start),
-                            renewTime: MicroTime(start), leaseTransitions: 0))))
+                        metadata: lease("a", version: nil).metadata,
+                        spec: lease("a", transitions: 0).spec)))
     }
 
     @Test func `another's lease is waited for as long as it was not seen to change`() {
         var state = candidate("a")
-        state.leaseRead(lease("b"), uptime: .seconds(100))
+        state.leaseRead(lease("b", promise: nil), uptime: .seconds(100))
         #expect(word(state, at: 114) == "wait")
-        state.leaseRead(lease("b", renewed: 5), uptime: .seconds(110))
-        state.leaseRead(lease("b", renewed: 5), uptime: .seconds(120))
+        state.leaseRead(lease("b", renewed: 5, promise: nil), uptime: .seconds(110))
+        state.leaseRead(lease("b", renewed: 5, promise: nil), uptime: .seconds(120))
+        #expect(state.expiry == .seconds(125))
         #expect(word(state, at: 124) == "wait")
         #expect(word(state, at: 125) == "replace transitions=4")
     }
 
+    @Test(arguments: [
+        ("10", 12.5), ("10.0", 12.5), ("14", 14.5), ("15", 15), ("60", 15), ("2", 12.5), ("0", 12.5), ("-3", 15),
+        ("nan", 15), ("ten", 15), ("1e99", 15), ("", 15),
+    ])
+    func
+        `a lease whose holder says when it stops is free halfway between that and its end, never before our own deadline`(
+            promise: String, seconds: Double
+        )
+    {
+        var state = candidate("a")
+        state.leaseRead(lease("b", promise: promise), uptime: .seconds(100))
+        #expect(state.expiry == .seconds(100 + seconds))
+    }
+
+    @Test func `a renewal by a clock that stands still is one all the same`() throws {
+        var leader = candidate("a")
+        var other = candidate("b")
+        leader.leaseWritten(lease("a"), requestedAt: .zero)
+        other.leaseRead(lease("a"), uptime: .zero)
+        guard case .replace(let renewal) = leader.decide(now: start, uptime: .seconds(2)) else {
+            Issue.record("no renewal")
+            return
+        }
+        other.leaseRead(renewal, uptime: .seconds(2))
+        #expect(other.expiry == .milliseconds(14_500))
+    }
+
     @Test func `the other machine's clock does not count`() {
         var state = candidate("a")
-        state.leaseRead(lease("b", renewed: 86_400), uptime: .seconds(100))
+        state.leaseRead(lease("b", renewed: 86_400, promise: nil), uptime: .seconds(100))
         #expect(word(state, at: 115) == "replace transitions=4")
-        state.leaseRead(lease("b", renewed: -86_400), uptime: .seconds(116))
+        state.leaseRead(lease("b", renewed: -86_400, promise: nil), uptime: .seconds(116))
         #expect(word(state, at: 117) == "wait")
     }
 
@@ -72,7 +102,7 @@ private func word(_ state: LeaderElectionState, at uptime: Int) -> String {
     @Test(arguments: [(nil as Int?, 15), (0, 15), (-5, 15), (60, 60), (2_000_000_000, 300)])
     func `a corrupt duration blocks nobody for ever`(duration: Int?, seconds: Int) {
         var state = candidate("a")
-        state.leaseRead(lease("b", duration: duration), uptime: .zero)
+        state.leaseRead(lease("b", duration: duration, promise: nil), uptime: .zero)
         #expect(word(state, at: seconds - 1) == "wait")
         #expect(word(state, at: seconds) == "replace transitions=4")
     }
