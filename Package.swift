@@ -55,11 +55,12 @@ let package = Package(
         // #embed of crds/ and charts/: the programs work outside the clone.
         .target(name: "CEmbedded"),
 
+        library("System", ["CSystem"]),
         library("Encoding", settings: optimisedSettings, links: ["m"]),
-        library("HTTP", ["CLibcurl", "Encoding"]),
+        library("HTTP", ["CLibcurl", "Encoding", "System"]),
         library("YAML", ["CLibyaml", "Encoding"]),
         library("Telemetry", ["HTTP", "Encoding"]),
-        library("Kubernetes", ["HTTP", "YAML", "Telemetry", "Encoding"], settings: optimisedSettings),
+        library("Kubernetes", ["HTTP", "YAML", "Telemetry", "Encoding", "System"], settings: optimisedSettings),
         library("GoogleCloud", ["HTTP", "Telemetry", "Encoding"]),
         library(
             "ControllerRuntime", ["Kubernetes", "HTTP", "Telemetry", "Encoding"],
@@ -79,24 +80,27 @@ let package = Package(
             "OperatorCommand",
             [
                 "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding",
-                "CSystem",
+                "System",
             ]),
         command(
             "TrainerCommand",
-            ["Training", "Kernels", "TrainingContract", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "CSystem"]),
+            [
+                "Training", "Kernels", "TrainingContract", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "CSystem",
+                "System",
+            ]),
         command(
             "TrainyardCommand",
             [
                 "OperatorCommand", "TrainerCommand", "Sandbox", "Operator", "Kubernetes", "GoogleCloud", "HTTP",
-                "YAML", "Telemetry", "TrainingContract", "Encoding", "CSystem", "CEmbedded",
+                "YAML", "Telemetry", "TrainingContract", "Encoding", "CSystem", "System", "CEmbedded",
             ]),
 
         tests("ArchitectureTests", []),
         tests("EncodingTests", ["Encoding"]),
-        tests("HTTPTests", ["HTTP", "Encoding"]),
+        tests("HTTPTests", ["HTTP", "Encoding", "System"]),
         tests("YAMLTests", ["YAML", "Encoding"]),
         tests("TelemetryTests", ["Telemetry", "HTTP", "Encoding"]),
-        tests("KubernetesTests", ["Kubernetes", "HTTP", "Telemetry", "Encoding"]),
+        tests("KubernetesTests", ["Kubernetes", "HTTP", "Telemetry", "Encoding", "System"]),
         tests("GoogleCloudTests", ["GoogleCloud", "HTTP", "Telemetry", "Encoding", "Sandbox"]),
         tests(
             "ControllerRuntimeTests",
@@ -113,7 +117,9 @@ let package = Package(
         tests(
             "TrainerCommandTests",
             ["TrainerCommand", "Training", "TrainingContract", "Sandbox", "HTTP", "Telemetry", "Encoding"]),
-        tests("OperatorCommandTests", ["OperatorCommand", "GoogleCloud", "Telemetry"]),
+        tests(
+            "OperatorCommandTests",
+            ["OperatorCommand", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "System"]),
         tests("TrainyardCommandTests", ["TrainyardCommand", "HTTP", "YAML", "Encoding"]),
         tests(
             "EndToEndTests",

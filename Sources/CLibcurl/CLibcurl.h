@@ -50,6 +50,17 @@ static inline CURLcode trainyard_curl_set_blob(CURL *handle, CURLoption option, 
     return curl_easy_setopt(handle, option, &blob);
 }
 
+/* How many seconds a file of authorities is kept in memory. Before 7.87 libcurl reads it for each connection. */
+static inline CURLcode trainyard_curl_set_authority_cache(CURL *handle, long seconds) {
+#if LIBCURL_VERSION_NUM >= 0x075700
+    return curl_easy_setopt(handle, CURLOPT_CA_CACHE_TIMEOUT, seconds);
+#else
+    (void)handle;
+    (void)seconds;
+    return CURLE_OK;
+#endif
+}
+
 typedef struct {
     CURL *handle;
     CURLcode result;

@@ -10,10 +10,17 @@ public enum HTTPMethod: String, Sendable, Hashable, CaseIterable {
 
 /// Header fields in order; names compare without case.
 public struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
-    /// One field.
-    public struct Field: Sendable, Hashable {
+    /// One field. Printed without its value where that is a credential.
+    public struct Field: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
         public var name: String
         public var value: String
+
+        public var description: String { "\(name): \(isCredential ? "***" : value)" }
+        public var customMirror: Mirror { Mirror(self, children: ["field": description]) }
+
+        private var isCredential: Bool {
+            ["authorization", "proxy-authorization", "cookie", "set-cookie"].contains(name.lowercased())
+        }
     }
 
     public private(set) var fields: [Field] = []
@@ -64,8 +71,10 @@ public struct HTTPRequest: Sendable, Hashable {
     public var body: [UInt8]
     /// `send`: from the call to the last byte of the reply. `open`: the longest silence between two bytes.
     public var timeout: Duration
-    /// A reply with more bytes is an error (`.tooLarge`); `open` does not count its body.
+    /// A reply with more bytes is an error (`.tooLarge`); `open` does not count its body. A failed reply is cut instead.
     public var maximumResponseBytes: Int
+    /// Shown in the TLS handshake, for credentials that are a certificate.
+    public var identity: TLSIdentity?
 
     public init(
         _ method: HTTPMethod, _ url: HTTPURL, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = [],

@@ -11,7 +11,8 @@ public struct HandlerTransport: HTTPTransport {
     public func send(_ request: HTTPRequest) async throws(APIError) -> HTTPResponse {
         let reply = try await reply(to: request)
         switch reply.body {
-        case .bytes(let bytes):
+        case .bytes(var bytes):
+            if reply.status >= 400 { bytes = Array(bytes.prefix(request.maximumResponseBytes)) }
             guard bytes.count <= request.maximumResponseBytes else { throw tooLarge(request) }
             return HTTPResponse(
                 status: reply.status, headers: reply.headers, body: request.method == .head ? [] : bytes)

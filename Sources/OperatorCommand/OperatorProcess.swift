@@ -6,40 +6,63 @@ import HTTP
 import Kubernetes
 import Operator
 import Synchronization
+import System
 import Telemetry
 
 /// The operator's wiring: flags → clients → controllers → run → exit status.
 struct OperatorProcess: Sendable {
     let options: Options
     let environment: [String: String]
-    let signals: StopSignals
+    let stop: StopRequest
     private let log: Log
     private let registry = MetricsRegistry()
     private let clock = SystemClock()
-    /// What keeps the process from being ready before the controllers run.
-    private let startup = Startup()
+    private let startup: Startup
+    /// Set when the controllers are about to run.
+    private let running = Running()
 
-    /// Filled by the start, read by the readiness page.
-    private final class Startup: Sendable {
-        let problem = Mutex<String?>("starting")
+    private final class Running: Sendable {
+        let manager = Mutex<ControllerManager?>(nil)
     }
 
     /// What the cloud and the cluster say about where this is.
     private struct Place: Sendable {
+        var kubernetes: KubernetesClient
         var clusterUID: String
         var zones: [String]
     }
 
-    init(options: Options, environment: [String: String], signals: StopSignals) {
+    /// Google's APIs.
+    private struct Google: Sendable {
+        var transport: any HTTPTransport
+        var tokens: any TokenSource
+
+        /// - Parameter gate: what changes something passes it.
+        func client(gate: MutationGate?, clock: any WallClock, userAgent: String) -> GoogleCloudClient {
+            GoogleCloudClient(
+                transport: gate.map { GatedTransport(transport, gate: $0) } ?? transport, tokens: tokens, clock: clock,
+                userAgent: userAgent)
+        }
+    }
+
+    /// - Parameters:
+    ///   - log: nil writes to standard error.
+    ///   - shortestPause: between two tries of what does not work yet at the start.
+    init(
+        options: Options, environment: [String: String], stop: StopRequest, log: Log? = nil,
+        shortestPause: Duration = .seconds(1)
+    ) {
         self.options = options
         self.environment = environment
-        self.signals = signals
-        self.log = Log(level: options.logLevel)
+        self.stop = stop
+        let log = log ?? Log(level: options.logLevel)
+        self.log = log
+        startup = Startup(stop: stop, log: log, shortestPause: shortestPause)
     }
 
     /// Runs until a signal comes or the lease is lost; returns the exit status.
     func run() async -> Int32 {
-        log.info("starting", [.version: .string(Options.version)])
+        log.info("starting", [.version: .string(Version.text)])
         do {
             return try await start()
         } catch let error as ConfigurationError {
@@ -57,38 +80,95 @@ struct OperatorProcess: Sendable {
     }
 
     private func start() async throws -> Int32 {
-        guard let cluster = options.cluster else { return ExitStatus.usage }
-        let connection = try ClusterConnection.find(kubeconfig: options.kubeconfig, environment: environment)
-        let httpMetrics = HTTPClientMetrics(registry)
-        let restMetrics = RestClientMetrics(registry, host: connection.server.authority)
-        let kubernetes = try connection.client(userAgent: userAgent).through {
-            InstrumentedTransport($0, api: .kubernetes, metrics: httpMetrics, restMetrics: restMetrics, log: log)
+        // First of all: it tells why the rest does not come.
+        let health = try healthServer()
+        _ = ProcessMetrics(registry, version: Version.text)
+        if let health { log.info("serving health and metrics", [.address: .string(health.origin)]) }
+        let result: Result<Int32, any Error>
+        do {
+            result = .success(try await work())
+        } catch {
+            result = .failure(error)
         }
+        await health?.stop()
+        return try result.get()
+    }
+
+    private func work() async throws -> Int32 {
+        let httpMetrics = HTTPClientMetrics(registry)
+        let google = try google(metrics: httpMetrics)
+        let cluster = try await clusterName(google)
+        let place = try await startup.keepTrying { try await findPlace(cluster, google, metrics: httpMetrics) }
+
         let metrics = runtimeMetrics()
         let runtime = RuntimeEnvironment(
-            client: kubernetes, clock: .system(wall: clock), report: reporter(metrics))
-        let manager = ControllerManager(environment: runtime, leaderElection: leaderElection(connection))
-        _ = ProcessMetrics(registry, version: Options.version)
+            client: place.kubernetes, clock: .system(wall: clock), report: reporter(metrics))
+        let manager = ControllerManager(environment: runtime, leaderElection: leaderElection())
         registry.beforeEachPage { metrics.take(manager.statistics) }
-        signals.onStop { manager.stop() }
-        let health = try healthServer(manager)
-        if let health { log.info("serving health and metrics", [.address: .string(health.origin)]) }
-
-        let google = try googleClient(gate: manager.gate, metrics: httpMetrics)
-        let place = try await findPlace(cluster, kubernetes: kubernetes, container: ContainerClient(google))
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
             progressInterval: options.progressInterval)
-        addControllers(to: manager, configuration, kubernetes: kubernetes, google: google)
-        startup.problem.withLock { $0 = nil }
+        addControllers(
+            to: manager, configuration, kubernetes: place.kubernetes,
+            google: google.client(gate: manager.gate, clock: clock, userAgent: userAgent))
+        stop.onRequest { manager.stop() }
+        running.manager.withLock { $0 = manager }
+        startup.finished()
 
         let exit = await manager.run()
-        await health?.stop()
         log.info("stopped", [.reason: exit == .stopped ? "asked to" : "the lease was lost"])
         return exit == .stopped ? 0 : ExitStatus.leadershipLost
     }
 
-    private var userAgent: String { "trainyard-operator/\(Options.version)" }
+    private var userAgent: String { "trainyard-operator/\(Version.text)" }
+
+    /// As given, or as the metadata server of this GKE node says.
+    private func clusterName(_ google: Google) async throws -> ClusterName {
+        if let cluster = options.cluster { return cluster }
+        let name = try await startup.keepTrying(patience: .seconds(30)) {
+            do throws(APIError) {
+                return try await ClusterName.fromMetadataServer(
+                    environment: environment, transport: google.transport)
+            } catch {
+                // `.unreadable` is waited for: a pod's metadata server may need some seconds.
+                throw ConfigurationError(
+                    .unreadable,
+                    "--cluster is not given, and the metadata server does not say which cluster this is "
+                        + "(\(error.message)): give --cluster projects/P/locations/L/clusters/C")
+            }
+        }
+        log.info("the metadata server says which cluster this is", [.name: .string(name.description)])
+        return name
+    }
+
+    /// One try: the configuration is read anew each time, as it may be what somebody mends.
+    private func findPlace(
+        _ cluster: ClusterName, _ google: Google, metrics: HTTPClientMetrics
+    ) async throws -> Place {
+        let connection = try ClusterConnection.find(
+            kubeconfig: options.kubeconfig, context: options.context, environment: environment, log: log)
+        let kubernetes = try connection.client(userAgent: userAgent, rateLimiter: rateLimiter(), log: log).through {
+            InstrumentedTransport(
+                $0, api: .kubernetes, metrics: metrics,
+                restMetrics: RestClientMetrics(registry, host: connection.server.authority), log: log)
+        }
+        let system = try await kubernetes.get(Namespace.self, namespace: nil, name: "kube-system")
+        guard let uid = system.metadata.uid, !uid.isEmpty else {
+            throw APIError(.malformedResponse, operation: "GET namespaces", message: "kube-system has no uid")
+        }
+        let container = ContainerClient(google.client(gate: nil, clock: clock, userAgent: userAgent))
+        return Place(
+            kubernetes: kubernetes, clusterUID: uid, zones: try await container.cluster(cluster).locations ?? [])
+    }
+
+    private func rateLimiter() -> RateLimiter {
+        let seconds = registry.histogram(
+            "rest_client_rate_limiter_duration_seconds",
+            help: "Time that requests to the API server wait for --kube-api-qps, watches and leases excluded.")
+        return RateLimiter(
+            requestsPerSecond: options.kubernetesRequestsPerSecond, burst: options.kubernetesBurst,
+            onWait: { seconds.observe($0) })
+    }
 
     private func addControllers(
         to manager: ControllerManager, _ configuration: OperatorConfiguration, kubernetes: KubernetesClient,
@@ -125,7 +205,7 @@ struct OperatorProcess: Sendable {
         }
     }
 
-    private func leaderElection(_ connection: ClusterConnection) -> LeaderElectionOptions? {
+    private func leaderElection() -> LeaderElectionOptions? {
         guard options.leaderElect else { return nil }
         let pod = environment["POD_NAMESPACE"].flatMap { $0.isEmpty ? nil : $0 }
         let host = environment["HOSTNAME"].flatMap { $0.isEmpty ? nil : $0 } ?? "operator"
@@ -136,14 +216,15 @@ struct OperatorProcess: Sendable {
             renewDeadline: options.renewDeadline, retryPeriod: options.retryPeriod)
     }
 
-    private func healthServer(_ manager: ControllerManager) throws(APIError) -> HTTPServer? {
+    private func healthServer() throws(APIError) -> HTTPServer? {
         guard let address = options.health else { return nil }
-        let startup = startup
+        let (startup, running) = (startup, running)
         let handler = HealthHandler(
             metrics: registry,
             readiness: [
-                HealthCheck("start") { startup.problem.withLock { $0 } },
+                HealthCheck("start") { startup.missing },
                 HealthCheck("watches") {
+                    guard let manager = running.manager.withLock({ $0 }) else { return "not begun" }
                     let missing = manager.missing
                     return missing.isEmpty ? nil : missing.joined(separator: "; ")
                 },
@@ -151,10 +232,7 @@ struct OperatorProcess: Sendable {
         return try HTTPServer(host: address.host, port: address.port, handler: handler)
     }
 
-    /// Google's APIs; what changes something passes the gate.
-    private func googleClient(
-        gate: MutationGate, metrics: HTTPClientMetrics
-    ) throws(APIError) -> GoogleCloudClient {
+    private func google(metrics: HTTPClientMetrics) throws(APIError) -> Google {
         var curl = CurlOptions(userAgent: userAgent)
         if let endpoint = options.googleEndpoint {
             curl.overrides = [try EndpointOverride(hosts: ["*.googleapis.com"], endpoint: endpoint)]
@@ -163,38 +241,6 @@ struct OperatorProcess: Sendable {
         let tokens: any TokenSource =
             options.googleEndpoint == nil
             ? try Credentials.tokenSource(environment: environment, transport: transport, clock: clock) : NoTokens()
-        return GoogleCloudClient(
-            transport: GatedTransport(transport, gate: gate), tokens: tokens, clock: clock, userAgent: userAgent)
-    }
-
-    /// Asks until both answer: a cluster that is not reachable yet, or a missing permission, needs no restart.
-    private func findPlace(
-        _ cluster: ClusterName, kubernetes: KubernetesClient, container: ContainerClient
-    ) async throws(APIError) -> Place {
-        var backoff = Backoff(initial: .seconds(1), maximum: .seconds(30))
-        while !signals.isStopRequested {
-            do throws(APIError) {
-                let system = try await kubernetes.get(Namespace.self, namespace: nil, name: "kube-system")
-                let described = try await container.cluster(cluster)
-                guard let uid = system.metadata.uid, !uid.isEmpty else {
-                    throw APIError(.malformedResponse, operation: "GET namespaces", message: "kube-system has no uid")
-                }
-                return Place(clusterUID: uid, zones: described.locations ?? [])
-            } catch {
-                startup.problem.withLock { $0 = error.description }
-                log.warning("waiting for the cluster", [.errorMessage: .string(error.description)])
-                let pause = max(.milliseconds(500), backoff.next(random: .random(in: 0..<1)))
-                await sleepUnlessStopped(pause)
-            }
-        }
-        throw APIError(.cancelled, operation: "start", message: "asked to stop")
-    }
-
-    /// In short pieces, so that a signal is heeded within a tenth of a second.
-    private func sleepUnlessStopped(_ duration: Duration) async {
-        let end = ContinuousClock.now + duration
-        while ContinuousClock.now < end, !signals.isStopRequested {
-            try? await Task.sleep(for: .milliseconds(100))  // Never cancelled: nothing else ends this task.
-        }
+        return Google(transport: transport, tokens: tokens)
     }
 }

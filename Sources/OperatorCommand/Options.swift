@@ -5,7 +5,12 @@ import Telemetry
 /// What the command line says.
 struct Options: Sendable, Equatable {
     var kubeconfig: String?
+    /// nil: the kubeconfig's current one.
+    var context: String?
+    /// nil: asked of the metadata server.
     var cluster: ClusterName?
+    var kubernetesRequestsPerSecond = 50.0
+    var kubernetesBurst = 100
     var trainerImage = ""
     /// An emulator of Google's APIs on this machine.
     var googleEndpoint: String?
@@ -38,16 +43,18 @@ struct Options: Sendable, Equatable {
         var message: String
     }
 
-    static let version = "0.1.0"
-
     static let help = """
         trainyard-operator: runs TrainingJobs and GCSArtifacts of a GKE cluster
 
-        usage: trainyard-operator --cluster projects/P/locations/L/clusters/C --trainer-image IMAGE [options]
+        usage: trainyard-operator --trainer-image IMAGE [options]
 
-          --cluster NAME               the GKE cluster that node pools are created in
           --trainer-image IMAGE        the image of runs that name none
+          --cluster NAME               the GKE cluster that node pools are created in, as
+                                       projects/P/locations/L/clusters/C; default: asked of the metadata server
           --kubeconfig FILE            default: $KUBECONFIG, else the pod's service account, else ~/.kube/config
+          --context NAME               of the kubeconfig; default: its current-context
+          --kube-api-qps N             requests to the API server per second, watches excluded; default 50
+          --kube-api-burst N           as many may go at once; default 100
           --google-endpoint URL        an emulator of Google's APIs on this machine, e.g. http://127.0.0.1:8080
           --leader-elect true|false    default true
           --leader-election-namespace NAMESPACE
@@ -96,6 +103,9 @@ struct Options: Sendable, Equatable {
     private mutating func set(_ flag: String, _ value: String) throws(UsageError) {
         switch flag {
         case "--kubeconfig": kubeconfig = value
+        case "--context": context = value
+        case "--kube-api-qps": kubernetesRequestsPerSecond = try Options.number(flag, value, in: 0.1...10_000)
+        case "--kube-api-burst": kubernetesBurst = try Options.integer(flag, value, in: 1...10_000)
         case "--cluster":
             guard let name = ClusterName(value) else {
                 throw UsageError(message: "--cluster: expected projects/P/locations/L/clusters/C, found \(value)")
@@ -124,7 +134,6 @@ struct Options: Sendable, Equatable {
     }
 
     private func validate() throws(UsageError) {
-        guard cluster != nil else { throw UsageError(message: "--cluster is required") }
         guard !trainerImage.isEmpty else { throw UsageError(message: "--trainer-image is required") }
         guard retryPeriod < renewDeadline, renewDeadline < leaseDuration else {
             throw UsageError(
@@ -153,10 +162,17 @@ struct Options: Sendable, Equatable {
 
     /// Fractions are allowed: tests use short times.
     private static func seconds(_ flag: String, _ value: String) throws(UsageError) -> Duration {
-        guard let number = Double(value), (0.01...86_400).contains(number) else {
-            throw UsageError(message: "\(flag): expected a number of seconds from 0.01 to 86400")
+        .milliseconds(Int64(try number(flag, value, in: 0.01...86_400, of: " of seconds") * 1000))
+    }
+
+    private static func number(
+        _ flag: String, _ value: String, in range: ClosedRange<Double>, of unit: String = ""
+    ) throws(UsageError) -> Double {
+        guard let number = Double(value), range.contains(number) else {
+            let bounds = [range.lowerBound, range.upperBound].map { Int64(exactly: $0).map(String.init) ?? "\($0)" }
+            throw UsageError(message: "\(flag): expected a number\(unit) from \(bounds[0]) to \(bounds[1])")
         }
-        return .milliseconds(Int64(number * 1000))
+        return number
     }
 
     private static func healthAddress(_ value: String) throws(UsageError) -> HealthAddress? {

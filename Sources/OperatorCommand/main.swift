@@ -1,8 +1,9 @@
 import Glibc
 import HTTP
+import System
 import Telemetry
 
-let signals = StopSignals()
+let stop = StopRequest.bySignals()
 
 /// Exit statuses, from sysexits.h where it has one.
 enum ExitStatus {
@@ -18,27 +19,17 @@ func say(_ text: String) {
     _ = write(STDERR_FILENO, bytes, bytes.count)
 }
 
-var environment: [String: String] = [:]
-var entry = environ
-while let text = entry.pointee {
-    let pair = String(cString: text)
-    if let equals = pair.firstIndex(of: "=") {
-        environment[String(pair[..<equals])] = String(pair[equals...].dropFirst())
-    }
-    entry += 1
-}
-
 let status: Int32
 do throws(Options.UsageError) {
     switch try Options.parse(Array(CommandLine.arguments.dropFirst())) {
     case .printVersion:
-        print("trainyard-operator \(Options.version)")
+        print("trainyard-operator \(Version.text)")
         status = 0
     case .printHelp:
         print(Options.help, terminator: "")
         status = 0
     case .run(let options):
-        status = await OperatorProcess(options: options, environment: environment, signals: signals).run()
+        status = await OperatorProcess(options: options, environment: ProcessEnvironment.variables, stop: stop).run()
     }
 } catch {
     say("trainyard-operator: \(error.message)\ntrainyard-operator: try --help")

@@ -19,6 +19,7 @@ public enum LogKey: String, Sendable, Hashable, CaseIterable {
     case duration = "duration.ms"
     case errorCode = "error.code"
     case errorMessage = "error.message"
+    case warning
 
     // The process.
     case version

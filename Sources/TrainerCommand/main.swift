@@ -1,19 +1,9 @@
 import Glibc
+import System
 import TrainingContract
 
-let signals = StopSignals()
-
-var environment: [String: String] = [:]
-var entry = environ
-while let text = entry.pointee {
-    let pair = String(cString: text)
-    if let equals = pair.firstIndex(of: "=") {
-        environment[String(pair[..<equals])] = String(pair[equals...].dropFirst())
-    }
-    entry += 1
-}
-
+let stop = StopRequest.bySignals()
 let code = await Trainer.main(
-    arguments: Array(CommandLine.arguments.dropFirst()), environment: environment,
-    shouldStop: { signals.isStopRequested })
+    arguments: Array(CommandLine.arguments.dropFirst()), environment: ProcessEnvironment.variables,
+    shouldStop: { stop.isRequested })
 exit(code.rawValue)

@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 let interrupts = Interrupts()
 let errors = Console(descriptor: STDERR_FILENO)

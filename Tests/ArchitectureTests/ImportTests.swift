@@ -5,17 +5,18 @@ import Testing
 private let allowedImports: [String: Set<String>] = {
     let operatorSide: Set<String> = [
         "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry", "TrainingContract",
-        "Encoding",
+        "Encoding", "System",
     ]
     let trainerSide: Set<String> = [
-        "Training", "Kernels", "TrainingContract", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "CSystem",
+        "Training", "Kernels", "TrainingContract", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "System", "CSystem",
     ]
     return [
+        "System": ["CSystem"],
         "Encoding": [],
-        "HTTP": ["CLibcurl", "Encoding"],
+        "HTTP": ["CLibcurl", "Encoding", "System"],
         "YAML": ["CLibyaml", "Encoding"],
         "Telemetry": ["HTTP", "Encoding"],
-        "Kubernetes": ["HTTP", "YAML", "Telemetry", "Encoding"],
+        "Kubernetes": ["HTTP", "YAML", "Telemetry", "Encoding", "System"],
         "GoogleCloud": ["HTTP", "Telemetry", "Encoding"],
         "ControllerRuntime": ["Kubernetes", "HTTP", "Telemetry", "Encoding"],
         "TrainingContract": [],
@@ -25,7 +26,7 @@ private let allowedImports: [String: Set<String>] = {
         "Kernels": ["CKernelSource", "CSystem"],
         "Training": ["Kernels", "TrainingContract", "Encoding", "YAML"],
         "Sandbox": ["HTTP", "YAML", "Telemetry", "Encoding", "CSystem"],
-        "OperatorCommand": operatorSide.union(["CSystem"]),
+        "OperatorCommand": operatorSide,
         "TrainerCommand": trainerSide,
         "TrainyardCommand": operatorSide.union(trainerSide).union(["Sandbox", "CEmbedded"]),
     ]

@@ -165,8 +165,9 @@ final class RawServer: Sendable {
     var origin: String { "http://127.0.0.1:\(port)" }
 
     /// Sends all of it, or as much as the client takes.
-    static func write(_ descriptor: Int32, _ text: String) {
-        let bytes = Array(text.utf8)
+    static func write(_ descriptor: Int32, _ text: String) { write(descriptor, Array(text.utf8)) }
+
+    static func write(_ descriptor: Int32, _ bytes: [UInt8]) {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {

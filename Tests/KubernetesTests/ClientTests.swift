@@ -2,10 +2,11 @@ import Encoding
 import HTTP
 import Kubernetes
 import Synchronization
+import Telemetry
 import Testing
 
 /// Answers from a list, and keeps what it was asked.
-private final class ScriptedServer: HTTPHandler {
+final class ScriptedServer: HTTPHandler {
     private let script: Mutex<[HTTPReply]>
     private let log = Mutex<[HTTPRequest]>([])
 
@@ -23,9 +24,18 @@ private final class ScriptedServer: HTTPHandler {
             transport: HandlerTransport(self), server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"),
             fieldManager: "me", credentials: { () throws(APIError) in "token-1" })
     }
+
+    func client(
+        _ credentials: any CredentialSource, impersonation: Impersonation? = nil, rateLimiter: RateLimiter? = nil,
+        log: Log? = nil
+    ) -> KubernetesClient {
+        KubernetesClient(
+            transport: HandlerTransport(self), server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"),
+            credentials: credentials, impersonation: impersonation, rateLimiter: rateLimiter, log: log)
+    }
 }
 
-private func reply(_ body: JSONValue, _ status: Int = 200) -> HTTPReply {
+func reply(_ body: JSONValue, _ status: Int = 200) -> HTTPReply {
     HTTPReply(status: status, body: body.serialized())
 }
 

@@ -43,6 +43,25 @@ private func status(_ reason: String, _ message: String = "m", details: JSONValu
         #expect(error.reason == nil)
     }
 
+    @Test func `a line of plain text is passed on, as priority and fairness sends one, a page is not`() {
+        func answered(_ type: String, _ text: String) -> APIError {
+            APIError(
+                kubernetesReply: HTTPResponse(
+                    status: 429, headers: ["Content-Type": type, "Retry-After": "1"], body: Array(text.utf8)),
+                operation: "GET pods")
+        }
+        let words = "Too many requests, please try again later."
+        #expect(
+            answered("text/plain; charset=utf-8", words + "\n")
+                == APIError(
+                    .rateLimited, operation: "GET pods", message: "the API server answered with status 429: \(words)",
+                    httpStatus: 429, retryAfter: .seconds(1)))
+        let general = "the API server answered with status 429"
+        #expect(answered("text/html", words).message == general)
+        #expect(answered("text/plain", "two\nlines").message == general)
+        #expect(answered("text/plain", String(repeating: "x", count: 300)).message == general)
+    }
+
     @Test func `the causes are told once`() {
         let causes: JSONValue = [
             "causes": [
@@ -59,7 +78,12 @@ private func status(_ reason: String, _ message: String = "m", details: JSONValu
         #expect(error(429, body, headers: ["Retry-After": "7"]).retryAfter == .seconds(7))
         #expect(error(429, body).retryAfter == .seconds(3))
         #expect(error(429, body, headers: ["Retry-After": "99999999"]).retryAfter == .seconds(600))
-        #expect(error(429, body, headers: ["Retry-After": "Fri, 21 Nov 2026 10:00:00 GMT"]).retryAfter == .seconds(3))
+        let dates: HTTPHeaders = [
+            "Retry-After": "Sat, 21 Nov 2026 10:00:20 GMT", "Date": "Sat, 21 Nov 2026 10:00:00 GMT",
+        ]
+        #expect(error(429, body, headers: dates).retryAfter == .seconds(20))
+        #expect(error(429, body, headers: ["Retry-After": "soon"]).retryAfter == .seconds(3))
+        #expect(error(503, nil, headers: ["Retry-After": "2"]).retryAfter == .seconds(2))
         #expect(error(500, status("InternalError")).retryAfter == nil)
     }
 }

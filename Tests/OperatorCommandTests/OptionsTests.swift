@@ -4,34 +4,39 @@ import Testing
 
 @testable import OperatorCommand
 
-private let required = ["--cluster", "projects/my-project/locations/us-central1/clusters/c", "--trainer-image", "i:1"]
+private let required = ["--trainer-image", "i:1"]
 
 private func parse(_ arguments: String...) throws -> Options.Command { try Options.parse(required + arguments) }
 
 /// What the required arguments alone give, changed.
 private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Command {
     var options = Options()
-    options.cluster = ClusterName("projects/my-project/locations/us-central1/clusters/c")
     options.trainerImage = "i:1"
     change(&options)
     return .run(options)
 }
 
 @Suite struct OptionsTests {
-    @Test func `two arguments are enough`() throws {
+    @Test func `the image alone is enough`() throws {
         #expect(try parse() == options())
     }
 
     @Test func `every flag is heard, with a space or an equals sign`() throws {
         let command = try parse(
-            "--kubeconfig=/k", "--google-endpoint", "http://127.0.0.1:80", "--leader-elect=false",
+            "--cluster", "projects/my-project/locations/us-central1/clusters/c", "--kubeconfig=/k", "--context", "dev",
+            "--kube-api-qps=7.5", "--kube-api-burst", "9", "--google-endpoint", "http://127.0.0.1:80",
+            "--leader-elect=false",
             "--leader-election-namespace", "ops", "--lease-duration=4", "--renew-deadline", "2.5", "--retry-period=0.5",
             "--health-address", "[::1]:0", "--concurrency=8", "--recheck-seconds", "60",
             "--progress-interval-seconds=1.5", "--log-level", "debug")
         #expect(
             command
                 == options {
+                    $0.cluster = ClusterName("projects/my-project/locations/us-central1/clusters/c")
                     $0.kubeconfig = "/k"
+                    $0.context = "dev"
+                    $0.kubernetesRequestsPerSecond = 7.5
+                    $0.kubernetesBurst = 9
                     $0.googleEndpoint = "http://127.0.0.1:80"
                     $0.leaderElect = false
                     $0.leaderElectionNamespace = "ops"
@@ -61,8 +66,10 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
     }
 
     static let wrong: [([String], String)] = [
-        ([], "--cluster is required"),
-        (Array(required.prefix(2)), "--trainer-image is required"),
+        ([], "--trainer-image is required"),
+        (required + ["--context", ""], "--context needs a value"),
+        (required + ["--kube-api-qps", "0"], "--kube-api-qps: expected a number from 0.1 to 10000"),
+        (required + ["--kube-api-burst", "0"], "--kube-api-burst: expected a number from 1 to 10000"),
         (required + ["--frob"], "unknown argument: --frob"),
         (required + ["file"], "unknown argument: file"),
         (required + ["--kubeconfig"], "--kubeconfig needs a value"),

@@ -1,6 +1,7 @@
 import CLibcurl
 import Glibc
 import Synchronization
+import System
 
 /// A multi handle.
 ///
@@ -65,12 +66,14 @@ final class CurlEventLoop {
     private final class Active {
         let transfer: CurlTransfer
         let handle: CurlHandle
+        let began: ContinuousClock.Instant
         var activity = 0
         var lastActivity: ContinuousClock.Instant
 
         init(transfer: CurlTransfer, handle: CurlHandle, now: ContinuousClock.Instant) {
             self.transfer = transfer
             self.handle = handle
+            began = now
             lastActivity = now
         }
     }
@@ -81,26 +84,33 @@ final class CurlEventLoop {
 
     private let multi: UnsafeMutableRawPointer
     private let options: CurlOptions
+    private let route: CurlRoute
     private let mailbox: CurlMailbox
     private var active: [UInt64: Active] = [:]
 
-    private init(multi: UnsafeMutableRawPointer, options: CurlOptions, mailbox: CurlMailbox) {
+    private init(multi: UnsafeMutableRawPointer, options: CurlOptions, route: CurlRoute, mailbox: CurlMailbox) {
         self.multi = multi
         self.options = options
+        self.route = route
         self.mailbox = mailbox
     }
 
     /// Starts the thread.
     ///
-    /// - Throws: `.unavailable` when the system gives no thread or libcurl no memory.
+    /// - Throws: `.unavailable` when the system gives no thread or libcurl no memory, `.invalid` when the environment
+    ///   names a proxy that is none.
     static func start(options: CurlOptions) throws(APIError) -> CurlMailbox {
+        let route = try CurlRoute(options)
         guard CurlEventLoop.isInitialised, let multi = curl_multi_init() else {
             throw APIError(.unavailable, operation: "starting the HTTP client", message: "libcurl cannot start")
         }
         trainyard_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, maximumIdleConnections)
         let shared = CurlMulti(pointer: multi)
         let mailbox = CurlMailbox(multi: shared)
-        guard Thread.start({ CurlEventLoop(multi: shared.pointer, options: options, mailbox: mailbox).run() }) else {
+        let isStarted = Thread.start {
+            CurlEventLoop(multi: shared.pointer, options: options, route: route, mailbox: mailbox).run()
+        }
+        guard isStarted else {
             curl_multi_cleanup(multi)
             throw APIError(.unavailable, operation: "starting the HTTP client", message: "no thread can be started")
         }
@@ -140,7 +150,7 @@ final class CurlEventLoop {
     private func start(_ transfer: CurlTransfer) {
         do throws(APIError) {
             let entry = Active(
-                transfer: transfer, handle: try CurlHandle(transfer, options: options), now: .now)
+                transfer: transfer, handle: try CurlHandle(transfer, options: options, route: route), now: .now)
             guard curl_multi_add_handle(multi, entry.handle.easy) == CURLM_OK else {
                 throw APIError(.unavailable, operation: transfer.request.operation, message: "libcurl has no memory")
             }
@@ -160,7 +170,7 @@ final class CurlEventLoop {
                 ? .success(())
                 : .failure(
                     .transfer(
-                        completion.result, systemError: entry.handle.systemError,
+                        completion.result, systemError: entry.handle.systemError, text: entry.handle.failureText,
                         operation: entry.transfer.request.operation))
             end(entry.transfer.id, result)
         }
@@ -175,14 +185,18 @@ final class CurlEventLoop {
                 entry.activity = activity
                 entry.lastActivity = now
             }
-            let left = entry.transfer.request.timeout - (now - entry.lastActivity)
+            // The head must be there in time as a whole: a server that sends it drop by drop is no better than silent.
+            let since = entry.transfer.hasHead ? entry.lastActivity : entry.began
+            let left = entry.transfer.request.timeout - (now - since)
             if left <= .zero {
                 end(
                     entry.transfer.id,
                     .failure(
                         APIError(
                             .timeout, operation: entry.transfer.request.operation,
-                            message: "nothing was received for \(entry.transfer.request.timeout)")))
+                            message: entry.transfer.hasHead
+                                ? "nothing was received for \(entry.transfer.request.timeout)"
+                                : "the reply did not begin within \(entry.transfer.request.timeout)")))
             } else {
                 wait = min(wait, Int32(clamping: left.milliseconds))
             }

@@ -3,32 +3,44 @@ import CLibcurl
 /// An easy handle set up for one transfer. Lives on the event thread only.
 final class CurlHandle {
     let easy: UnsafeMutableRawPointer
-    private let headerList: UnsafeMutablePointer<curl_slist>?
+    private let lists: [UnsafeMutablePointer<curl_slist>?]
+    /// Where libcurl puts its words for a failure.
+    private let errorText: UnsafeMutablePointer<CChar>
 
     /// - Throws: `.unavailable` when libcurl has no memory or knows no such option, `.insecure` for TLS material that
     ///   it refuses.
-    init(_ transfer: CurlTransfer, options: CurlOptions) throws(APIError) {
+    init(_ transfer: CurlTransfer, options: CurlOptions, route: CurlRoute) throws(APIError) {
         let request = transfer.request
         guard let easy = curl_easy_init() else {
             throw APIError(.unavailable, operation: request.operation, message: "libcurl has no memory")
         }
         var setup = CurlSetup(easy: easy, operation: request.operation)
-        let target = options.target(of: request.url)
+        let target = route.target(of: request.url)
         setup.address(target, request: request, options: options)
         setup.limits(transfer, options: options)
         setup.body(request)
         setup.callbacks(transfer)
-        if target.isEncrypted { setup.tls(options.tls) }
-        headerList = CurlSetup.headerList(request, host: target.host)
-        setup.set(CURLOPT_HTTPHEADER, pointer: headerList)
+        setup.tls(options.tls, identity: request.identity ?? options.tls.identity)
+        let headers = CurlSetup.headerList(request, host: target.host)
+        setup.set(CURLOPT_HTTPHEADER, pointer: headers)
+        let connections = target.connectTo.map { curl_slist_append(nil, $0) } ?? nil
+        setup.set(CURLOPT_CONNECT_TO, pointer: connections)
+        errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        setup.set(CURLOPT_ERRORBUFFER, pointer: errorText)
+        lists = [headers, connections]
         self.easy = easy
         if let failure = setup.failure { throw failure }
     }
 
     deinit {
         curl_easy_cleanup(easy)
-        curl_slist_free_all(headerList)
+        for list in lists { curl_slist_free_all(list) }
+        errorText.deallocate()
     }
+
+    /// libcurl's words for the failure, without line breaks; empty when it has none.
+    var failureText: String { String(cString: errorText).split(whereSeparator: \.isNewline).joined(separator: " ") }
 
     /// `errno` of the connection, 0 when there was none.
     var systemError: Int {
@@ -52,29 +64,6 @@ extension CurlTransfer {
     }
 }
 
-/// Where a request really goes.
-struct CurlTarget {
-    let url: String
-    /// The Host header, where it differs from the URL.
-    let host: String?
-    let isEncrypted: Bool
-    let usesProxy: Bool
-}
-
-extension CurlOptions {
-    func target(of url: HTTPURL) -> CurlTarget {
-        if let override = overrides.first(where: { $0.covers(authority: url.authority) }) {
-            return CurlTarget(
-                url: "http://\(override.address)\(url.target)", host: url.authority, isEncrypted: false,
-                usesProxy: false)
-        }
-        let isEncrypted = url.origin.hasPrefix("https://")
-        return CurlTarget(
-            url: url.description, host: nil, isEncrypted: isEncrypted,
-            usesProxy: isEncrypted && !Loopback.contains(authority: url.authority))
-    }
-}
-
 /// Sets options one after the other and keeps the first failure.
 private struct CurlSetup {
     let easy: UnsafeMutableRawPointer
@@ -86,16 +75,18 @@ private struct CurlSetup {
         self.operation = operation
     }
 
-    mutating func address(_ target: CurlTarget, request: HTTPRequest, options: CurlOptions) {
+    mutating func address(_ target: CurlRoute.Target, request: HTTPRequest, options: CurlOptions) {
         set(CURLOPT_URL, target.url)
         set(CURLOPT_USERAGENT, options.userAgent)
         // Escaped dots in a path must arrive as they are written.
         set(CURLOPT_PATH_AS_IS, 1)
         // One connection a request: a dead one is found by that request's timeout and hurts no other.
         set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
-        // A proxy from the environment is for addresses elsewhere; plain http is only spoken to this machine and to
-        // the metadata server.
-        if !target.usesProxy { set(CURLOPT_PROXY, "") }
+        // Always said, so that libcurl does not look into the environment itself.
+        set(CURLOPT_PROXY, target.proxy?.url.revealed ?? "")
+        set(CURLOPT_NOPROXY, "")
+        // Its reply to CONNECT is not the server's.
+        set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         if request.headers["Accept-Encoding"] == nil { set(CURLOPT_ACCEPT_ENCODING, "gzip") }
     }
 
@@ -163,18 +154,19 @@ private struct CurlSetup {
             })
     }
 
-    mutating func tls(_ tls: CurlOptions.TLS) {
+    mutating func tls(_ tls: CurlOptions.TLS, identity: TLSIdentity?) {
         set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         set(CURLOPT_SSL_VERIFYPEER, tls.insecureSkipVerify ? 0 : 1)
         set(CURLOPT_SSL_VERIFYHOST, tls.insecureSkipVerify ? 0 : 2)
+        // A renewed file of authorities is noticed, in a pod's service account above all.
+        note(trainyard_curl_set_authority_cache(easy, 60))
         if let authority = tls.authority {
             set(CURLOPT_CAPATH, pointer: nil)
             set(authority, file: CURLOPT_CAINFO, bytes: CURLOPT_CAINFO_BLOB)
         }
-        if let certificate = tls.clientCertificate {
-            set(certificate, file: CURLOPT_SSLCERT, bytes: CURLOPT_SSLCERT_BLOB)
-        }
-        if let key = tls.clientKey { set(key, file: CURLOPT_SSLKEY, bytes: CURLOPT_SSLKEY_BLOB) }
+        guard let identity else { return }
+        set(identity.certificate, file: CURLOPT_SSLCERT, bytes: CURLOPT_SSLCERT_BLOB)
+        set(identity.key, file: CURLOPT_SSLKEY, bytes: CURLOPT_SSLKEY_BLOB)
     }
 
     /// libcurl's defaults that nobody asked for are switched off: the form type of a POST, and `Expect`, which costs a
@@ -195,10 +187,10 @@ private struct CurlSetup {
 
     private mutating func note(_ result: CURLcode) {
         if result == CURLE_OK || failure != nil { return }
-        failure = .transfer(result, systemError: 0, operation: operation)
+        failure = .transfer(result, systemError: 0, text: "", operation: operation)
     }
 
-    private mutating func set(_ pem: CurlOptions.PEM, file: CURLoption, bytes: CURLoption) {
+    private mutating func set(_ pem: PEM, file: CURLoption, bytes: CURLoption) {
         switch pem {
         case .file(let path): set(file, path)
         case .bytes(let content):

@@ -1,33 +1,37 @@
 /// How `CurlTransport` connects.
 public struct CurlOptions: Sendable {
-    /// A PEM text in a file or in memory.
-    public enum PEM: Sendable, Hashable {
-        case file(String)
-        case bytes([UInt8])
-    }
-
     /// What TLS trusts and shows. The default trusts the system's authorities and verifies everything.
     public struct TLS: Sendable, Hashable {
-        /// Trusted instead of the system's authorities.
+        /// Trusted instead of the system's authorities. A file is read again after a minute.
         public var authority: PEM?
-        /// The client's own certificate and its key; both or none.
-        public var clientCertificate: PEM?
-        public var clientKey: PEM?
+        /// Shown where a request brings none of its own. Files are read for each new connection.
+        public var identity: TLSIdentity?
+        /// The name that the server's certificate must have and that the handshake asks for, where it is not the URL's.
+        public var serverName: String?
         /// Accepts any certificate: only on a user's explicit demand (kubeconfig's `insecure-skip-tls-verify`).
         public var insecureSkipVerify: Bool
 
         public init(
-            authority: PEM? = nil, clientCertificate: PEM? = nil, clientKey: PEM? = nil,
+            authority: PEM? = nil, identity: TLSIdentity? = nil, serverName: String? = nil,
             insecureSkipVerify: Bool = false
         ) {
             self.authority = authority
-            self.clientCertificate = clientCertificate
-            self.clientKey = clientKey
+            self.identity = identity
+            self.serverName = serverName
             self.insecureSkipVerify = insecureSkipVerify
         }
     }
 
+    /// Which way requests go.
+    public enum Proxy: Sendable, Hashable {
+        /// https to other machines by HTTPS_PROXY and NO_PROXY, everything else straight.
+        case environment
+        /// All requests through this one.
+        case address(ProxyAddress)
+    }
+
     public var tls: TLS
+    public var proxy: Proxy
     public var overrides: [EndpointOverride]
     /// For name resolution, TCP and TLS together.
     public var connectTimeout: Duration
@@ -36,10 +40,11 @@ public struct CurlOptions: Sendable {
     public var streamBufferBytes: Int
 
     public init(
-        tls: TLS = TLS(), overrides: [EndpointOverride] = [], connectTimeout: Duration = .seconds(10),
-        userAgent: String = "trainyard", streamBufferBytes: Int = 256 << 10
+        tls: TLS = TLS(), proxy: Proxy = .environment, overrides: [EndpointOverride] = [],
+        connectTimeout: Duration = .seconds(10), userAgent: String = "trainyard", streamBufferBytes: Int = 256 << 10
     ) {
         self.tls = tls
+        self.proxy = proxy
         self.overrides = overrides
         self.connectTimeout = connectTimeout
         self.userAgent = userAgent

@@ -19,7 +19,23 @@ final class CurlTransfer: Sendable {
         var body: [UInt8] = []
         var uploaded = 0
         var isPaused = false
+
+        /// False when a failed reply has sent as much as is kept of it.
+        mutating func keep(
+            _ bytes: UnsafeBufferPointer<UInt8>, isCollected: Bool, limit: Int
+        ) throws(CurlTransferState.Refusal) -> Bool {
+            if isCollected, let head = transfer.head, head.status >= 400 {
+                body.append(contentsOf: bytes.prefix(max(0, limit - body.count)))
+                return body.count < limit
+            }
+            try transfer.received(bodyBytes: bytes.count)
+            if isCollected { body.append(contentsOf: bytes) }
+            return true
+        }
     }
+
+    /// What is kept of an error's body: enough for any `Status`, and a proxy's page does no harm.
+    static let errorBodyBytes = 1 << 20
 
     let id: UInt64
     let request: HTTPRequest
@@ -56,6 +72,8 @@ final class CurlTransfer: Sendable {
     /// Grows with every byte that moves.
     var activity: Int { state.withLock { $0.transfer.activity } }
 
+    var hasHead: Bool { state.withLock { $0.transfer.head != nil } }
+
     /// Whether a slow reader holds the transfer back: its silence does not count then.
     var isPaused: Bool { state.withLock { $0.isPaused } }
 
@@ -85,19 +103,26 @@ final class CurlTransfer: Sendable {
             state.withLock { $0.isPaused = true }
             return .paused
         }
-        let refusal: CurlTransferState.Refusal? = state.withLock { state in
+        let outcome: Result<Bool, CurlTransferState.Refusal> = state.withLock { state in
             do throws(CurlTransferState.Refusal) {
-                try state.transfer.received(bodyBytes: bytes.count)
+                return .success(try state.keep(bytes, isCollected: kind == .collected, limit: errorBodyLimit))
             } catch {
-                return error
+                return .failure(error)
             }
-            if kind == .collected { state.body.append(contentsOf: bytes) }
-            return nil
         }
-        guard let refusal else { return .taken }
-        finish(.failure(.refused(refusal, request: request)))
-        return .refused
+        switch outcome {
+        case .success(true): return .taken
+        case .success(false):
+            // The status of an error counts, whatever page comes with it.
+            finish(.success(()))
+            return .refused
+        case .failure(let refusal):
+            finish(.failure(.refused(refusal, request: request)))
+            return .refused
+        }
     }
+
+    private var errorBodyLimit: Int { min(request.maximumResponseBytes, CurlTransfer.errorBodyBytes) }
 
     /// Copies the next part of the request's body; 0 at its end.
     func readBody(into buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {

@@ -3,14 +3,14 @@ import Synchronization
 /// Requests over the network by libcurl, all on one event thread.
 ///
 /// Redirects are not followed, certificates always verified (unless the options say otherwise by name), a reply in
-/// gzip is unpacked, connections are reused. A proxy in the environment is used for https to other machines.
+/// gzip is unpacked, connections are reused. Of a reply with status 400 or more the first mebibyte is kept.
 /// Requests carrying credentials over plain http to another machine are refused.
 public final class CurlTransport: HTTPTransport {
     private let options: CurlOptions
     private let mailbox: CurlMailbox
     private let lastID = Atomic<UInt64>(0)
 
-    /// - Throws: `.unavailable` when the event thread cannot be started.
+    /// - Throws: `.unavailable` when the event thread cannot be started, `.invalid` when HTTPS_PROXY is no proxy.
     public init(options: CurlOptions = CurlOptions()) throws(APIError) {
         self.options = options
         mailbox = try CurlEventLoop.start(options: options)

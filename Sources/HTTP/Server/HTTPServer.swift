@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 /// An HTTP/1.1 server for health pages, metrics and the simulated world: keep-alive, chunks both ways, streamed
 /// replies with backpressure, limits. No TLS.

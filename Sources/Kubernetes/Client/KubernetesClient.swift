@@ -1,7 +1,9 @@
 public import Encoding
 public import HTTP
+public import Telemetry
 
-/// A client of one API server. Every call is one request (a list: one per page); nothing is retried here.
+/// A client of one API server. Every call is one request (a list: one per page); nothing is retried here, but for
+/// one more try with fresh credentials after a 401, which says that nothing was done.
 public struct KubernetesClient: Sendable {
     /// The bearer token for the next request; nil sends none (client certificates, or a loopback server without).
     public typealias Credentials = @Sendable () async throws(APIError) -> String?
@@ -10,40 +12,63 @@ public struct KubernetesClient: Sendable {
     public let fieldManager: String
     private let transport: any HTTPTransport
     private let server: HTTPURL
-    private let credentials: Credentials
     private let userAgent: String
+    private let credentials: any CredentialSource
+    private let impersonation: Impersonation?
+    private let rateLimiter: RateLimiter?
+    private let warnings: ServerWarnings?
 
+    /// - Parameters:
+    ///   - rateLimiter: nil sends at once.
+    ///   - log: gets the API server's warnings.
+    public init(
+        transport: any HTTPTransport, server: HTTPURL, fieldManager: String = "trainyard-operator",
+        userAgent: String = "trainyard", credentials: any CredentialSource, impersonation: Impersonation? = nil,
+        rateLimiter: RateLimiter? = nil, log: Log? = nil
+    ) {
+        self.init(
+            transport: transport, server: server, fieldManager: fieldManager, userAgent: userAgent,
+            credentials: credentials, impersonation: impersonation, rateLimiter: rateLimiter,
+            warnings: log.map { ServerWarnings(log: $0) })
+    }
+
+    /// A client whose token comes from a closure.
     public init(
         transport: any HTTPTransport, server: HTTPURL, fieldManager: String = "trainyard-operator",
         userAgent: String = "trainyard", credentials: @escaping Credentials = { () throws(APIError) in nil }
     ) {
+        self.init(
+            transport: transport, server: server, fieldManager: fieldManager, userAgent: userAgent,
+            credentials: ClosureCredentials(token: credentials), impersonation: nil, rateLimiter: nil, warnings: nil)
+    }
+
+    private init(
+        transport: any HTTPTransport, server: HTTPURL, fieldManager: String, userAgent: String,
+        credentials: any CredentialSource, impersonation: Impersonation?, rateLimiter: RateLimiter?,
+        warnings: ServerWarnings?
+    ) {
         self.transport = transport
         self.server = server
-        self.credentials = credentials
         self.fieldManager = fieldManager
         self.userAgent = userAgent
+        self.credentials = credentials
+        self.impersonation = impersonation
+        self.rateLimiter = rateLimiter
+        self.warnings = warnings
     }
 
     /// The same client over another transport: how fault injection and the leader's gate are put in between.
     public func through(_ wrap: (any HTTPTransport) -> any HTTPTransport) -> KubernetesClient {
         KubernetesClient(
             transport: wrap(transport), server: server, fieldManager: fieldManager, userAgent: userAgent,
-            credentials: credentials)
+            credentials: credentials, impersonation: impersonation, rateLimiter: rateLimiter, warnings: warnings)
     }
 
     /// Sends a request and reads the reply as JSON.
     ///
     /// - Throws: the `Status` of the API server as a code, or the transport's error.
     public func send(_ request: KubernetesRequest) async throws(APIError) -> JSONValue {
-        let response: HTTPResponse
-        do throws(APIError) {
-            response = try await transport.send(try await wireRequest(request))
-        } catch {
-            throw error.during(request.operation)
-        }
-        guard response.isSuccess else {
-            throw APIError(kubernetesReply: response, operation: request.operation)
-        }
+        let response = try await reply(to: request)
         do throws(JSONError) {
             return try JSONValue(parsing: response.body)
         } catch {
@@ -60,24 +85,85 @@ public struct KubernetesClient: Sendable {
     ) async throws(APIError) -> WatchStream {
         let request = KubernetesRequest.watch(
             type, selection, from: resourceVersion, timeoutSeconds: timeoutSeconds)
+        return WatchStream(try await stream(for: request), operation: request.operation)
+    }
+
+    /// The successful reply to a request, as bytes.
+    ///
+    /// - Throws: the `Status` of the API server as a code, or the transport's error.
+    func reply(to request: KubernetesRequest) async throws(APIError) -> HTTPResponse {
         do throws(APIError) {
-            let stream = try await transport.open(try await wireRequest(request))
-            guard stream.status == 200 else {
-                let body = try await stream.collect(limit: 1 << 20)
-                throw APIError(
-                    kubernetesReply: HTTPResponse(status: stream.status, headers: stream.headers, body: body),
-                    operation: request.operation)
+            try await rateLimiter?.wait(for: request)
+            let credential = try await credentials.credential()
+            var response = try await transport.send(wireRequest(request, credential))
+            if response.status == 401, let other = try await replacement(for: credential) {
+                response = try await transport.send(wireRequest(request, other))
             }
-            return WatchStream(stream, operation: request.operation)
+            warnings?.note(response.headers)
+            guard response.isSuccess else { throw failure(response, request) }
+            return response
         } catch {
             throw error.during(request.operation)
         }
     }
 
-    private func wireRequest(_ request: KubernetesRequest) async throws(APIError) -> HTTPRequest {
+    /// The successful reply to a request, as a stream: watches, and lists that are read while they arrive.
+    ///
+    /// - Throws: as `reply(to:)`.
+    func stream(for request: KubernetesRequest) async throws(APIError) -> HTTPStream {
+        do throws(APIError) {
+            try await rateLimiter?.wait(for: request)
+            let credential = try await credentials.credential()
+            var stream = try await transport.open(wireRequest(request, credential))
+            if stream.status == 401, let other = try await replacement(for: credential) {
+                stream.cancel()
+                stream = try await transport.open(wireRequest(request, other))
+            }
+            warnings?.note(stream.headers)
+            guard stream.status == 200 else {
+                let body = try await stream.start(limit: 1 << 20)
+                throw failure(HTTPResponse(status: stream.status, headers: stream.headers, body: body), request)
+            }
+            return stream
+        } catch {
+            throw error.during(request.operation)
+        }
+    }
+
+    /// What to try once more after a 401; nil when there is nothing else.
+    private func replacement(for credential: Credential) async throws(APIError) -> Credential? {
+        guard await credentials.refused(credential) else { return nil }
+        let other = try await credentials.credential()
+        return other == credential ? nil : other
+    }
+
+    private func failure(_ response: HTTPResponse, _ request: KubernetesRequest) -> APIError {
+        var error = APIError(kubernetesReply: response, operation: request.operation)
+        if error.code == .unauthorized, let origin = credentials.origin {
+            error.message += "; the API server refused \(origin)"
+        }
+        return error
+    }
+
+    private func wireRequest(_ request: KubernetesRequest, _ credential: Credential) -> HTTPRequest {
         var headers: HTTPHeaders = ["User-Agent": userAgent]
-        if let token = try await credentials() { headers["Authorization"] = "Bearer \(token)" }
-        return request.httpRequest(server: server, headers: headers)
+        if let token = credential.token { headers["Authorization"] = "Bearer \(token.revealed)" }
+        impersonation?.addHeaders(to: &headers)
+        var wire = request.httpRequest(server: server, headers: headers)
+        wire.identity = credential.identity
+        return wire
+    }
+}
+
+extension HTTPStream {
+    /// The first bytes of the body, at most `limit`; the rest is given up.
+    fileprivate func start(limit: Int) async throws(APIError) -> [UInt8] {
+        var body: [UInt8] = []
+        while body.count < limit, let chunk = try await next() {
+            body.append(contentsOf: chunk.prefix(limit - body.count))
+        }
+        cancel()
+        return body
     }
 }
 

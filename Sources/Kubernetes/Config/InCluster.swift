@@ -1,4 +1,5 @@
 import HTTP
+public import Telemetry
 
 extension ClusterConnection {
     /// Where the kubelet puts a pod's service account.
@@ -8,39 +9,34 @@ extension ClusterConnection {
     ///
     /// - Throws: `.missing` outside a pod, `.unreadable` without a mounted service account.
     public static func inCluster(
-        environment: [String: String], directory: String = ClusterConnection.serviceAccountDirectory
+        environment: [String: String], directory: String = ClusterConnection.serviceAccountDirectory,
+        clock: any WallClock = SystemClock()
     ) throws(ConfigurationError) -> ClusterConnection {
-        guard let host = environment["KUBERNETES_SERVICE_HOST"], !host.isEmpty,
-            let port = environment["KUBERNETES_SERVICE_PORT"], UInt16(port) != nil
-        else {
+        let host = environment["KUBERNETES_SERVICE_HOST"] ?? ""
+        let port = environment["KUBERNETES_SERVICE_PORT"] ?? ""
+        if host.isEmpty || port.isEmpty {
+            let absent = [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port)].filter(\.1.isEmpty)
             throw ConfigurationError(
-                .missing, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is not a pod")
+                .missing,
+                "\(absent.map(\.0).joined(separator: " and ")) not set: this is not a pod, or its service links are off"
+            )
         }
-        let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        guard let server = HTTPURL("https://\(address)") else {
-            throw ConfigurationError(.invalid, "KUBERNETES_SERVICE_HOST is not an address")
+        let address = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        guard UInt16(port) != nil, let server = HTTPURL("https://\(address)") else {
+            throw ConfigurationError(
+                .invalid, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are no address: \(host), \(port)")
         }
         let tokenFile = directory + "/token"
-        _ = try SmallFile.text(tokenFile)
         let authority = directory + "/ca.crt"
-        guard SmallFile.exists(authority) else {
-            throw ConfigurationError(.unreadable, "\(authority) is not there")
+        for file in [tokenFile, authority] where !SmallFile.exists(file) {
+            throw ConfigurationError(
+                .unreadable,
+                "\(file) cannot be read: the pod needs a service account with automountServiceAccountToken")
         }
         // The namespace is only a default.
         let namespace = try? SmallFile.text(directory + "/namespace")
         return ClusterConnection(
             server: server, tls: CurlOptions.TLS(authority: .file(authority)),
-            credentials: tokenCredentials(file: tokenFile), namespace: namespace)
-    }
-
-    /// Reads the token for every request: it is renewed under us, and reading a small file costs microseconds.
-    static func tokenCredentials(file: String) -> KubernetesClient.Credentials {
-        { () throws(APIError) in
-            do throws(ConfigurationError) {
-                return try SmallFile.text(file)
-            } catch {
-                throw APIError(.unauthorized, operation: "read the token", message: error.message)
-            }
-        }
+            credentials: TokenFile(tokenFile, clock: clock), namespace: namespace)
     }
 }

@@ -1,21 +1,43 @@
 import Encoding
 import HTTP
+public import Telemetry
 import YAML
 
-/// A kubeconfig file: which cluster, and as whom.
+/// Kubeconfig files: which cluster, and as whom. Read as client-go reads them.
 public struct Kubeconfig: Sendable {
-    private let content: JSONValue
-    /// Relative file names begin here.
-    private let directory: String
+    /// In the order of their precedence.
+    private let files: [KubeconfigField]
+    /// For errors about all of them.
     private let source: String
 
     /// Reads a file.
     ///
     /// - Throws: `.unreadable`, `.invalid` with line and column.
     public init(contentsOf path: String) throws(ConfigurationError) {
-        let text = try SmallFile.text(path)
-        let slash = path.lastIndex(of: "/")
-        try self.init(text: text, directory: slash.map { String(path[..<$0]) } ?? ".", source: path)
+        files = try Kubeconfig.file(path).map { [$0] } ?? []
+        source = path
+    }
+
+    /// Reads several files as one, as `$KUBECONFIG` names them: the first that has a context, cluster or user of a name
+    /// wins, and the first that has a current context. Files that are not there are left out.
+    ///
+    /// - Throws: `.unreadable` when none is there, `.invalid` with line and column.
+    public init(merging paths: [String]) throws(ConfigurationError) {
+        var files: [KubeconfigField] = []
+        var isAnyThere = false
+        for path in paths where !SmallFile.isAbsent(path) {
+            isAnyThere = true
+            if let file = try Kubeconfig.file(path) { files.append(file) }
+        }
+        guard isAnyThere else {
+            throw ConfigurationError(
+                .unreadable,
+                paths.count == 1
+                    ? "\(paths[0]), which KUBECONFIG names, is not there"
+                    : "none of the files that KUBECONFIG names is there: \(paths.joined(separator: ", "))")
+        }
+        self.files = files
+        self.source = paths.joined(separator: ":")
     }
 
     /// Reads a text.
@@ -26,95 +48,82 @@ public struct Kubeconfig: Sendable {
     public init(
         text: String, directory: String = ".", source: String = "kubeconfig"
     ) throws(ConfigurationError) {
-        let documents: [YAMLNode]
-        do throws(YAMLError) {
-            documents = try YAML.documents(text)
-        } catch {
-            throw ConfigurationError(.invalid, "\(source):\(error.line):\(error.column): \(error.message)")
-        }
-        guard documents.count == 1, let content = documents.first?.json, case .object = content else {
-            throw ConfigurationError(.invalid, "\(source) is not a kubeconfig")
-        }
-        self.content = content
-        self.directory = directory
+        let place = KubeconfigField.Source(name: source, directory: directory)
+        files = try KubeconfigField.file(text, source: place).map { [$0] } ?? []
         self.source = source
+    }
+
+    private static func file(_ path: String) throws(ConfigurationError) -> KubeconfigField? {
+        let text = try SmallFile.text(path)
+        let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        return try KubeconfigField.file(text, source: .init(name: path, directory: directory))
     }
 
     /// The connection of a context; nil means the current one.
     ///
-    /// - Throws: `.invalid` when something named is not there, `.unsupported` for credentials of another kind.
-    public func connection(context name: String? = nil) throws(ConfigurationError) -> ClusterConnection {
-        let current = content["current-context"]?.stringValue.flatMap { $0.isEmpty ? nil : $0 }
-        guard let contextName = name ?? current else {
-            throw ConfigurationError(.invalid, "\(source) has no current-context")
-        }
-        let context = try entry("contexts", contextName, "context")
-        let cluster = try entry("clusters", text(context, "cluster") ?? "", "cluster")
-        let user = try text(context, "user").map { name throws(ConfigurationError) in
+    /// - Parameters:
+    ///   - environment: what a credential plugin gets, and where it is looked up.
+    ///   - log: told when a credential plugin fails while its last credentials still hold.
+    ///   - clock: for the expiry of credentials.
+    /// - Throws: `.invalid` when something named is not there or is not what it should be, `.unsupported` for
+    ///   credentials of another kind.
+    public func connection(
+        context name: String? = nil, environment: [String: String] = [:], log: Log = .silent,
+        clock: any WallClock = SystemClock()
+    ) throws(ConfigurationError) -> ClusterConnection {
+        let context = try entry("contexts", try contextName(name), "context")
+        guard let clusterName = try context.text("cluster") else { throw context.error("it names no cluster") }
+        let cluster = try entry("clusters", clusterName, "cluster")
+        let user = try context.text("user").map { name throws(ConfigurationError) in
             try entry("users", name, "user")
         }
-        guard let address = text(cluster, "server"), let server = HTTPURL(address), server.query.isEmpty else {
-            throw ConfigurationError(.invalid, "\(source): the cluster's server is not an http or https URL")
-        }
-        for key in ["proxy-url", "tls-server-name"] where cluster[key] != nil {
-            throw ConfigurationError(.unsupported, "\(source): \(key) is not supported")
-        }
+        let reader = KubeconfigUser(
+            cluster: KubeconfigCluster(cluster), environment: environment, log: log, clock: clock)
+        var tls = try reader.cluster.tls()
+        tls.identity = try user.map { user throws(ConfigurationError) in try reader.identity(user) } ?? nil
         return ClusterConnection(
-            server: server, tls: try tls(cluster: cluster, user: user ?? [:]),
-            credentials: try credentials(user ?? [:]),
-            namespace: text(context, "namespace"))
+            server: try reader.cluster.server(), tls: tls, proxy: try reader.cluster.proxy(),
+            credentials: try user.map { user throws(ConfigurationError) in try reader.credentials(user) }
+                ?? FixedCredentials(origin: "a request without credentials: the context has no user"),
+            impersonation: try user.map { user throws(ConfigurationError) in try reader.impersonation(user) } ?? nil,
+            namespace: try context.text("namespace"))
     }
 
-    private func tls(cluster: JSONValue, user: JSONValue) throws(ConfigurationError) -> CurlOptions.TLS {
-        let certificate = try pem(user, "client-certificate")
-        let key = try pem(user, "client-key")
-        guard (certificate == nil) == (key == nil) else {
-            throw ConfigurationError(.invalid, "\(source): client-certificate and client-key belong together")
+    private func contextName(_ name: String?) throws(ConfigurationError) -> String {
+        if let name { return name }
+        for file in files {
+            if let current = try file.text("current-context") { return current }
         }
-        return CurlOptions.TLS(
-            authority: try pem(cluster, "certificate-authority"), clientCertificate: certificate, clientKey: key,
-            insecureSkipVerify: cluster["insecure-skip-tls-verify"]?.boolValue ?? false)
+        let known = try names("contexts")
+        throw ConfigurationError(
+            .invalid,
+            "\(source) has no current-context"
+                + (known.isEmpty ? "" : ": choose one with --context; there are \(known.joined(separator: ", "))"))
     }
 
-    private func credentials(_ user: JSONValue) throws(ConfigurationError) -> KubernetesClient.Credentials {
-        for key in ["exec", "auth-provider", "username", "as"] where user[key] != nil {
-            throw ConfigurationError(
-                .unsupported,
-                "\(source): users with \(key) are not supported; use a token, a tokenFile or a certificate")
+    /// The member `kind` of the first entry with that name.
+    private func entry(
+        _ list: String, _ name: String, _ kind: String
+    ) throws(ConfigurationError) -> KubeconfigField {
+        for file in files {
+            let found = try file.elements(list).filter { $0.node["name"]?.json.stringValue == name }
+            guard let first = found.first else { continue }
+            if found.count > 1 { throw found[1].error("a second entry of this name") }
+            guard let member = first.member(kind) else { throw first.error("it has no \(kind)") }
+            try member.checkMapping()
+            return member
         }
-        // As in client-go, the file wins: it is renewed, the text is not.
-        if let file = text(user, "tokenFile") { return ClusterConnection.tokenCredentials(file: absolute(file)) }
-        let token = text(user, "token")
-        return { () throws(APIError) in token }
+        let known = try names(list)
+        throw ConfigurationError(
+            .invalid,
+            "\(source) has no \(kind) named \"\(name)\""
+                + (known.isEmpty ? "" : "; there are \(known.joined(separator: ", "))"))
     }
 
-    /// `<key>-data` (base64) or `<key>` (a file); the data win, as in client-go.
-    private func pem(_ entry: JSONValue, _ key: String) throws(ConfigurationError) -> CurlOptions.PEM? {
-        if let data = text(entry, key + "-data") {
-            guard let bytes = Base64.decode(data.filter { !$0.isWhitespace }) else {
-                throw ConfigurationError(.invalid, "\(source): \(key)-data is not base64")
-            }
-            return .bytes(bytes)
-        }
-        guard let path = text(entry, key).map(absolute) else { return nil }
-        guard SmallFile.exists(path) else {
-            throw ConfigurationError(.unreadable, "\(source): \(key): \(path) cannot be read")
-        }
-        return .file(path)
+    /// The first names of a list, for a sentence.
+    private func names(_ list: String) throws(ConfigurationError) -> [String] {
+        var names: [String] = []
+        for file in files { names += try file.elements(list).compactMap { $0.node["name"]?.json.stringValue } }
+        return names.count <= 10 ? names : names.prefix(10) + ["…"]
     }
-
-    /// The member `kind` of the entry with that name in one of the file's lists.
-    private func entry(_ list: String, _ name: String, _ kind: String) throws(ConfigurationError) -> JSONValue {
-        let entries = content[list]?.arrayValue ?? []
-        guard let found = entries.first(where: { $0["name"]?.stringValue == name })?[kind] else {
-            throw ConfigurationError(.invalid, "\(source) has no \(kind) named \"\(name)\"")
-        }
-        return found
-    }
-
-    private func text(_ entry: JSONValue, _ key: String) -> String? {
-        entry[key]?.stringValue.flatMap { $0.isEmpty ? nil : $0 }
-    }
-
-    private func absolute(_ path: String) -> String { path.hasPrefix("/") ? path : directory + "/" + path }
 }

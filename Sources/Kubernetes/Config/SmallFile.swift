@@ -1,10 +1,14 @@
 import Glibc
+import System
 
 /// Reads configuration files: small, local, bounded.
 enum SmallFile {
     static let maximumBytes = 4 << 20
 
     static func exists(_ path: String) -> Bool { access(path, R_OK) == 0 }
+
+    /// Whether there is no such file, as opposed to one that cannot be read.
+    static func isAbsent(_ path: String) -> Bool { access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR) }
 
     /// The text without white space at its ends.
     static func text(_ path: String) throws(ConfigurationError) -> String {

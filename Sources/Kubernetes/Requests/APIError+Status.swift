@@ -1,14 +1,29 @@
-import Encoding
+public import Encoding
 public import HTTP
+import Telemetry
 
 extension APIError {
-    /// Reads a failed reply: a Kubernetes `Status` body where there is one, else the HTTP status alone.
-    public init(kubernetesReply response: HTTPResponse, operation: String) {
-        // A body that is no JSON is a proxy's page: the HTTP status says enough.
+    /// Reads a failed reply: a Kubernetes `Status` body where there is one, else the HTTP status and a short text.
+    ///
+    /// - Parameter now: for a `Retry-After` that is a date, where the reply has none of its own.
+    public init(kubernetesReply response: HTTPResponse, operation: String, now: Timestamp? = nil) {
+        // A body that is no JSON is a proxy's page or a line of text: the HTTP status says enough.
         let body = (try? JSONValue(parsing: response.body)) ?? .null
         let status = body["kind"]?.stringValue == "Status" ? body : .null
-        let retryAfter = response.headers["Retry-After"].flatMap { Int64($0) }
-        self.init(status: status, httpStatus: response.status, retryAfterSeconds: retryAfter, operation: operation)
+        self.init(
+            status: status, httpStatus: response.status,
+            retryAfterSeconds: response.headers.retryAfter(now: now ?? SystemClock().now).map { $0.components.seconds },
+            operation: operation)
+        if status.isNull, let line = APIError.line(of: response) { message += ": \(line)" }
+    }
+
+    /// The only line of a plain text, such as "Too many requests, please try again later.".
+    private static func line(of response: HTTPResponse) -> String? {
+        guard response.headers["Content-Type"]?.lowercased().hasPrefix("text/plain") == true,
+            response.body.count <= 256, let text = String(validating: response.body, as: UTF8.self)
+        else { return nil }
+        let lines = text.split(whereSeparator: \.isNewline)
+        return lines.count == 1 ? String(lines[0]) : nil
     }
 
     /// Reads a `Status` object, as in a reply or in a watch's ERROR event.

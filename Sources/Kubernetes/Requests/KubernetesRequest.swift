@@ -28,6 +28,9 @@ public struct KubernetesRequest: Sendable, Hashable {
         self.timeout = timeout
     }
 
+    /// Whether the reply goes on until the server ends it.
+    var isWatch: Bool { query.contains { $0.name == "watch" && $0.value == "true" } }
+
     /// The request on the wire; `server` may have a path of its own, as behind a proxy.
     public func httpRequest(server: HTTPURL, headers: HTTPHeaders = HTTPHeaders()) -> HTTPRequest {
         var headers = headers

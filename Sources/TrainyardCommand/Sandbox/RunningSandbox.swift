@@ -3,6 +3,7 @@ import GoogleCloud
 import HTTP
 import Kubernetes
 import Sandbox
+import System
 import Telemetry
 
 /// A running sandbox: the simulated cluster and cloud behind one port of 127.0.0.1, and the real operator.

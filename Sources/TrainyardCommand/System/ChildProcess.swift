@@ -1,6 +1,6 @@
-import CSystem
 import Glibc
 import Synchronization
+import System
 
 /// A process of ours that dies with us: own process group, log in a file.
 final class ChildProcess: Sendable {
@@ -31,19 +31,12 @@ final class ChildProcess: Sendable {
         defer { close(errors) }
         let output = try output.map { path throws(RunError) in try ChildProcess.appending(to: path) } ?? dup(errors)
         defer { close(output) }
-        var pid: pid_t = 0
-        let code = CStrings.with([path] + arguments) { arguments in
-            CStrings.with(environment) { environment in
-                path.withCString { path in
-                    var request = trainyard_spawn_request(
-                        path: path, argv: arguments, envp: environment, directory: nil, standard_input: -1,
-                        standard_output: output, standard_error: errors)
-                    return trainyard_spawn(&request, &pid)
-                }
-            }
+        do throws(Subprocess.StartError) {
+            identifier = try Subprocess.start(
+                path, arguments, environment: environment, output: output, error: errors)
+        } catch {
+            throw RunError(.software, "cannot start \(path): \(error)")
         }
-        guard code == 0 else { throw RunError(.software, "cannot start \(path): \(SystemError.text(code))") }
-        identifier = pid
     }
 
     private static func appending(to path: String) throws(RunError) -> Int32 {
@@ -80,12 +73,7 @@ final class ChildProcess: Sendable {
 
 /// What `errno` means.
 enum SystemError {
-    static func text(_ code: Int32) -> String {
-        var buffer = [CChar](repeating: 0, count: 256)
-        guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
-        let message = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return message.isEmpty ? "error \(code)" : message
-    }
+    static func text(_ code: Int32) -> String { Subprocess.text(ofError: code) }
 }
 
 /// Waiting that ends early when the task is cancelled.
@@ -93,20 +81,5 @@ enum Pause {
     static func milliseconds(_ count: Int) async {
         // A cancelled sleep returns at once; every loop that pauses looks at its own end.
         try? await Task.sleep(for: .milliseconds(count))
-    }
-}
-
-private enum CStrings {
-    /// Calls `body` with a NULL-terminated array of C strings that lives as long as the call.
-    static func with<Result>(
-        _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
-    ) -> Result {
-        var pointers: [UnsafeMutablePointer<CChar>?] = strings.map { strdup($0) }
-        defer { pointers.forEach { free($0) } }
-        pointers.append(nil)
-        return pointers.withUnsafeBufferPointer { buffer in
-            // `pointers` holds at least the terminator, so there is a base address.
-            buffer.baseAddress.map(body) ?? withUnsafePointer(to: nil) { body($0) }
-        }
     }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A thread of our own, for the loops that block in the kernel.
-enum Thread {
+public enum Thread {
     private final class Body {
         let run: @Sendable () -> Void
 
@@ -9,7 +9,7 @@ enum Thread {
     }
 
     /// Runs `body` on a new detached thread, signals blocked; false when the system gives no thread.
-    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+    public static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
         let box = Unmanaged.passRetained(Body(body))
         var thread = pthread_t()
         let result = pthread_create(

@@ -1,0 +1,62 @@
+import HTTP
+import Synchronization
+
+/// client-go's token bucket: `burst` requests at once, then so many per second. Watches do not count, nor do leases: a
+/// leader that waits behind its own work would lose the lease.
+public final class RateLimiter: Sendable {
+    private let bucket: Mutex<TokenBucket>
+    private let onWait: @Sendable (Duration) -> Void
+
+    /// - Parameters:
+    ///   - requestsPerSecond: more than 0.
+    ///   - burst: at least 1.
+    ///   - onWait: told how long each request waited, zero included.
+    public init(
+        requestsPerSecond: Double, burst: Int, onWait: @escaping @Sendable (Duration) -> Void = { _ in }
+    ) {
+        bucket = Mutex(TokenBucket(perSecond: requestsPerSecond, burst: burst, now: .now))
+        self.onWait = onWait
+    }
+
+    /// Waits until the request may go, in the order of the calls.
+    ///
+    /// - Throws: `.cancelled`.
+    func wait(for request: KubernetesRequest) async throws(APIError) {
+        if request.isWatch || request.path.hasPrefix("/apis/coordination.k8s.io/") { return }
+        let wait = bucket.withLock { $0.reserve(now: .now) }
+        onWait(wait)
+        if wait == .zero { return }
+        do {
+            try await Task.sleep(for: wait)
+        } catch {
+            throw APIError(.cancelled, operation: request.operation, message: "cancelled while it waited to be sent")
+        }
+    }
+}
+
+/// Pure.
+struct TokenBucket {
+    private let perSecond: Double
+    private let burst: Double
+    /// Negative when callers wait.
+    private var tokens: Double
+    private var refilled: ContinuousClock.Instant
+
+    init(perSecond: Double, burst: Int, now: ContinuousClock.Instant) {
+        self.perSecond = max(perSecond, 0.001)
+        self.burst = Double(max(burst, 1))
+        tokens = self.burst
+        refilled = now
+    }
+
+    /// Takes a token that is there, or one to come; returns how long until then.
+    mutating func reserve(now: ContinuousClock.Instant) -> Duration {
+        if now > refilled {
+            let elapsed = (now - refilled) / .seconds(1)
+            tokens = min(burst, tokens + elapsed * perSecond)
+            refilled = now
+        }
+        tokens -= 1
+        return tokens >= 0 ? .zero : .seconds(-tokens / perSecond)
+    }
+}
