@@ -229,7 +229,11 @@ struct OperatorProcess: Sendable {
                     return missing.isEmpty ? nil : missing.joined(separator: "; ")
                 },
             ])
-        return try HTTPServer(host: address.host, port: address.port, handler: handler)
+        // Probes and scrapers are few and say little; anybody in the cluster can reach this port.
+        let limits = HTTPServerLimits(
+            headerBytes: 16 << 10, bodyBytes: 1 << 10, connectionCount: 256, requestTimeout: .seconds(20),
+            idleTimeout: .seconds(60))
+        return try HTTPServer(host: address.host, port: address.port, handler: handler, limits: limits)
     }
 
     private func google(metrics: HTTPClientMetrics) throws(APIError) -> Google {

@@ -126,6 +126,39 @@ import Testing
         await server.stop(grace: .zero)
     }
 
+    @Test func `a body that drips ends the connection too`() async throws {
+        let server = try HTTPServerTests.server(limits: HTTPServerLimits(requestTimeout: .milliseconds(100)))
+        let raw = try RawSocket(port: server.port)
+        raw.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        for _ in 0..<30 {
+            raw.send("x")
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        #expect(await raw.receive().hasPrefix("HTTP/1.1 408 "))
+        await server.stop(grace: .zero)
+    }
+
+    @Test func `a client that asks before it sends too much is told at once`() async throws {
+        let server = try HTTPServerTests.server(limits: HTTPServerLimits(bodyBytes: 10))
+        let raw = try RawSocket(port: server.port)
+        raw.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n")
+        #expect(await raw.receive().hasPrefix("HTTP/1.1 413 "))
+        await server.stop(grace: .zero)
+    }
+
+    @Test func `more connections than allowed wait for their turn`() async throws {
+        let server = try HTTPServerTests.server(limits: HTTPServerLimits(connectionCount: 1))
+        let first = try RawSocket(port: server.port)
+        first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(await first.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200 "))
+        let second = try RawSocket(port: server.port)
+        second.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        first.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        #expect(await first.receive().hasPrefix("HTTP/1.1 200 "))
+        #expect(await second.receive().hasPrefix("HTTP/1.1 200 "))
+        await server.stop(grace: .zero)
+    }
+
     @Test func `a handler's headers cannot break the framing`() async throws {
         let server = try HTTPServerTests.server { _ in
             HTTPReply(

@@ -18,7 +18,8 @@ final class ServerConnection {
     private var closesAfterOutput = false
     private var isLingering = false
     private var lastProgress: ContinuousClock.Instant
-    private var headBegan: ContinuousClock.Instant?
+    /// When the first byte of a request that is not complete yet came.
+    private var requestBegan: ContinuousClock.Instant?
     private(set) var isClosed = false
 
     init(
@@ -90,8 +91,11 @@ final class ServerConnection {
         } else if hasOutput {
             if silence > limits.stallTimeout { close() }
         } else if exchange == nil {
-            if let headBegan, parser.isInHead, now - headBegan > limits.headerTimeout {
+            let age = requestBegan.map { now - $0 } ?? .zero
+            if parser.isInHead, age > limits.headerTimeout {
                 fail(status: 408, reason: "the request's headers took too long", now: now)
+            } else if age > limits.requestTimeout {
+                fail(status: 408, reason: "the request took too long", now: now)
             } else if silence > (parser.isIdle ? limits.idleTimeout : limits.stallTimeout) {
                 close()
             }
@@ -120,13 +124,13 @@ final class ServerConnection {
         while exchange == nil, !closesAfterOutput, !isClosed {
             switch parser.next() {
             case .needsMore:
-                if parser.isInHead { headBegan = headBegan ?? now } else { headBegan = nil }
+                requestBegan = parser.isIdle ? nil : requestBegan ?? now
                 return
             case .expectsContinue:
                 queue(ReplyEncoder.continueLine)
                 flushOutput(now: now)
             case .request(let parsed):
-                headBegan = nil
+                requestBegan = nil
                 exchange = startExchange(parsed)
             case .failure(let status, let reason):
                 fail(status: status, reason: reason, now: now)
