@@ -95,6 +95,15 @@ let package = Package(
                 "YAML", "Telemetry", "TrainingContract", "Encoding", "CSystem", "System", "CEmbedded",
             ]),
 
+        // Counts allocations of whatever links it.
+        .target(name: "CAllocations"),
+        command(
+            "Benchmarks",
+            [
+                "OperatorCommand", "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "Sandbox", "HTTP",
+                "YAML", "Telemetry", "Encoding", "CSystem", "CEmbedded", "CAllocations",
+            ]),
+
         tests("ArchitectureTests", []),
         tests("EncodingTests", ["Encoding"]),
         tests("HTTPTests", ["HTTP", "Encoding", "System"]),

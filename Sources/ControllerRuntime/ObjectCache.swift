@@ -29,14 +29,16 @@ public final class ObjectCache: Sendable {
 
     /// The store of a kind. Asking for it makes the manager keep it current; until the first list it is empty.
     ///
-    /// - Parameter labelSelector: keeps only objects with these labels; a store of its own.
+    /// - Parameter labelSelector: keeps only objects with these labels; a store of its own. One that is a mere label is
+    ///   indexed by it.
     public func store<Object: KubernetesResource>(
         _ type: Object.Type = Object.self, labelSelector: String? = nil
     ) -> ObjectStore<Object> {
         let identity = Identity(swiftType: ObjectIdentifier(type), labelSelector: labelSelector)
         return entries.withLock { entries in
             if let store = entries[identity]?.store as? ObjectStore<Object> { return store }
-            let store = ObjectStore<Object>()
+            let isLabel = labelSelector?.allSatisfy { !"=!,() ".contains($0) } == true
+            let store = ObjectStore<Object>(indexedLabel: isLabel ? labelSelector : nil)
             entries[identity] = Entry(store, selection: ObjectSelection(labelSelector: labelSelector))
             return store
         }

@@ -13,5 +13,7 @@ public struct ObjectKey: Sendable, Hashable, CustomStringConvertible {
 
     public init(_ metadata: ObjectMeta) { self.init(namespace: metadata.namespace, name: metadata.name) }
 
+    public init(_ header: ObjectHeader) { self.init(namespace: header.namespace, name: header.name) }
+
     public var description: String { namespace.map { "\($0)/\(name)" } ?? name }
 }

@@ -4,7 +4,8 @@ import Synchronization
 /// A change in a store, told to its observers after it is visible.
 public struct StoreChange<Object: KubernetesResource>: Sendable {
     public let key: ObjectKey
-    /// nil when it is new.
+    /// nil when it is new. Of another uid than `new` never: the end of one object and the beginning of its namesake are
+    /// two changes.
     public let old: Object?
     /// nil when it is gone.
     public let new: Object?
@@ -12,14 +13,54 @@ public struct StoreChange<Object: KubernetesResource>: Sendable {
     public let isOwnWrite: Bool
     /// Part of the first list.
     public let isInitial: Bool
+    /// The object is there, but its present state cannot be read: `old` and `new` are the last state that could be, or
+    /// nil when there was none.
+    public let undecodable: UndecodableObject?
 
-    init(key: ObjectKey, old: Object?, new: Object?, isOwnWrite: Bool = false, isInitial: Bool = false) {
+    init(
+        key: ObjectKey, old: Object?, new: Object?, isOwnWrite: Bool = false, isInitial: Bool = false,
+        undecodable: UndecodableObject? = nil
+    ) {
         self.key = key
         self.old = old
         self.new = new
         self.isOwnWrite = isOwnWrite
         self.isInitial = isInitial
+        self.undecodable = undecodable
     }
+}
+
+/// What is known of an object that is there but cannot be read.
+public struct UndecodableObject: Sendable, Hashable {
+    public var uid: String?
+    public var resourceVersion: String?
+    /// Which member is wrong, as a sentence.
+    public var message: String
+
+    public init(uid: String?, resourceVersion: String?, message: String) {
+        self.uid = uid
+        self.resourceVersion = resourceVersion
+        self.message = message
+    }
+}
+
+/// One thing that a list or watch said.
+enum StoreUpdate<Object: KubernetesResource>: Sendable {
+    case object(Object)
+    case undecodable(ObjectHeader, message: String)
+    case removed(ObjectHeader)
+}
+
+/// One reading of all objects, page by page.
+struct ListPass: Sendable {
+    let number: UInt32
+    /// The highest version that was seen before the first request.
+    let floor: UInt64
+    /// The server has been put back to an earlier state: what the list says counts, whatever the versions.
+    var rewinds = false
+
+    /// Whether a complete reading of this version is older than what was seen before it was asked for.
+    func isStale(_ resourceVersion: String) -> Bool { UInt64(resourceVersion).map { $0 < floor } ?? false }
 }
 
 /// The objects of one kind as last seen, fed by one watch and by our own writes. Never goes back in time: what is older
@@ -28,124 +69,123 @@ public final class ObjectStore<Object: KubernetesResource>: Sendable {
     /// Called outside the lock, possibly from several tasks at a time.
     public typealias Observer = @Sendable (StoreChange<Object>) -> Void
 
+    private typealias Contents = StoreContents<Object>
+
     private struct State {
-        var objects: [ObjectKey: Object] = [:]
-        /// The resource versions of deletions, so that a late reply does not bring an object back.
-        var tombstones: [ObjectKey: String] = [:]
-        var tombstoneOrder: [ObjectKey] = []
-        var isSynced = false
+        var contents: Contents
         var observers: [Observer] = []
     }
 
-    static var maximumTombstones: Int { 4096 }
+    private let state: Mutex<State>
 
-    private let state = Mutex(State())
-
-    public init() {}
+    /// - Parameter indexedLabel: objects are found by the value of this label without looking at all of them.
+    public init(indexedLabel: String? = nil) {
+        state = Mutex(State(contents: Contents(indexedLabel: indexedLabel)))
+    }
 
     /// Whether a complete list has been seen.
-    public var isSynced: Bool { state.withLock(\.isSynced) }
+    public var isSynced: Bool { state.withLock(\.contents.isSynced) }
 
     /// How many objects there are.
-    public var count: Int { state.withLock(\.objects.count) }
+    public var count: Int { state.withLock(\.contents.entries.count) }
 
     /// The object as last seen.
-    public subscript(key: ObjectKey) -> Object? { state.withLock { $0.objects[key] } }
+    public subscript(key: ObjectKey) -> Object? { state.withLock { $0.contents.entries[key]?.object } }
 
     /// The objects of a namespace (nil: all), in no order.
     public func objects(
         in namespace: String? = nil, where isIncluded: (Object) -> Bool = { _ in true }
     ) -> [Object] {
-        let all = state.withLock { Array($0.objects.values) }
-        return all.filter { (namespace == nil || $0.metadata.namespace == namespace) && isIncluded($0) }
+        // Copies references only while it holds the lock.
+        let all = state.withLock { state in
+            namespace == nil
+                ? Array(state.contents.entries.values)
+                : state.contents.entries.lazy.filter { $0.key.namespace == namespace }.map(\.value)
+        }
+        return all.lazy.map(\.object).filter(isIncluded)
+    }
+
+    /// The objects of a namespace (nil: those without one) whose indexed label has this value, in no order.
+    public func objects(in namespace: String?, labelled value: String) -> [Object] {
+        state.withLock { $0.contents.entries(in: namespace, labelled: value) }.map(\.object)
     }
 
     /// The keys of all objects.
-    public var keys: [ObjectKey] { state.withLock { Array($0.objects.keys) } }
+    public var keys: [ObjectKey] { state.withLock { Array($0.contents.entries.keys) } }
+
+    /// Objects that are there but whose present state cannot be read. The last state that could be read stays in the
+    /// store: whoever acts on a key looks here first.
+    public var undecodable: [ObjectKey: UndecodableObject] {
+        state.withLock { $0.contents.undecodable.mapValues(\.object) }
+    }
+
+    /// Why the present state of an object cannot be read; nil when it can, or when there is no such object.
+    public func undecodable(_ key: ObjectKey) -> UndecodableObject? {
+        state.withLock { $0.contents.undecodable[key]?.object }
+    }
 
     /// Registers an observer; it hears of changes from now on.
     public func observe(_ observer: @escaping Observer) { state.withLock { $0.observers.append(observer) } }
 
     /// Takes an object from a watch, or from the reply to our own write or read.
     public func put(_ object: Object, isOwnWrite: Bool = false) {
-        let key = ObjectKey(object.metadata)
-        publish { state in
-            let old = state.objects[key]
-            guard isNews(object.metadata, over: old?.metadata, tombstone: state.tombstones[key]) else { return [] }
-            state.objects[key] = object
-            state.tombstones[key] = nil
-            return [StoreChange(key: key, old: old, new: object, isOwnWrite: isOwnWrite)]
-        }
+        publish { $0.put(object, isOwnWrite: isOwnWrite, pass: nil) }
     }
 
     /// Removes an object that was deleted.
     ///
     /// - Parameter resourceVersion: of the deletion, where it is known.
     public func remove(_ key: ObjectKey, uid: String?, resourceVersion: String?) {
-        publish { state in
-            guard let old = state.objects[key], uid == nil || old.metadata.uid == uid else { return [] }
-            if let version = resourceVersion {
-                if isOlder(version, than: old.metadata.resourceVersion) { return [] }
-                bury(key, at: version, in: &state)
-            }
-            state.objects[key] = nil
-            return [StoreChange(key: key, old: old, new: nil)]
-        }
+        publish { $0.remove(key, uid: uid, resourceVersion: resourceVersion) }
     }
 
     /// Takes a complete list: what is not in it and not newer than it is gone.
     public func replace(with list: [Object], resourceVersion: String) {
-        publish { state in
+        let pass = beginList()
+        apply(list.map { .object($0) }, pass: pass)
+        endList(pass, resourceVersion: resourceVersion)
+    }
+
+    // MARK: What a watch does
+
+    /// Begins to read all objects; what an earlier pass marked as listed counts no more.
+    func beginList() -> ListPass { state.withLock { $0.contents.beginList() } }
+
+    /// Whether the store has this state of an object, or a newer one: then it need not be decoded. Marks it as listed.
+    func isKnown(_ header: ObjectHeader, pass: ListPass?) -> Bool {
+        state.withLock { $0.contents.isKnown(header, pass: pass) }
+    }
+
+    /// Takes what came, in order.
+    ///
+    /// - Parameter pass: marks the objects as listed.
+    func apply(_ updates: [StoreUpdate<Object>], pass: ListPass?) {
+        if updates.isEmpty { return }
+        publish { contents in
             var changes: [StoreChange<Object>] = []
-            var listed: Set<ObjectKey> = []
-            for object in list {
-                let key = ObjectKey(object.metadata)
-                listed.insert(key)
-                let old = state.objects[key]
-                guard isNews(object.metadata, over: old?.metadata, tombstone: nil) else { continue }
-                state.objects[key] = object
-                changes.append(StoreChange(key: key, old: old, new: object, isInitial: !state.isSynced))
+            for update in updates {
+                switch update {
+                case .object(let object): changes += contents.put(object, isOwnWrite: false, pass: pass)
+                case .undecodable(let header, let message):
+                    changes += contents.putUndecodable(header, message: message, pass: pass)
+                case .removed(let header):
+                    changes += contents.remove(
+                        ObjectKey(header), uid: header.uid, resourceVersion: header.resourceVersion)
+                }
             }
-            for (key, old) in state.objects where !listed.contains(key) {
-                if isOlder(resourceVersion, than: old.metadata.resourceVersion) { continue }
-                state.objects[key] = nil
-                bury(key, at: resourceVersion, in: &state)
-                changes.append(StoreChange(key: key, old: old, new: nil))
-            }
-            state.isSynced = true
             return changes
         }
     }
 
-    private func publish(_ change: (inout State) -> [StoreChange<Object>]) {
-        let (changes, observers) = state.withLock { state in (change(&state), state.observers) }
+    /// All pages have been taken: what was not listed and is not newer than the list is gone.
+    func endList(_ pass: ListPass, resourceVersion: String) {
+        publish { $0.endList(pass, resourceVersion: resourceVersion) }
+    }
+
+    private func publish(_ change: (inout Contents) -> [StoreChange<Object>]) {
+        let (changes, observers) = state.withLock { state in (change(&state.contents), state.observers) }
         for change in changes {
             for observer in observers { observer(change) }
         }
     }
-
-    private func isNews(_ new: ObjectMeta, over old: ObjectMeta?, tombstone: String?) -> Bool {
-        if let old { return !isSameOrOlder(new.resourceVersion, as: old.resourceVersion) }
-        return tombstone == nil || !isSameOrOlder(new.resourceVersion, as: tombstone)
-    }
-
-    private func bury(_ key: ObjectKey, at version: String, in state: inout State) {
-        if state.tombstones.updateValue(version, forKey: key) == nil { state.tombstoneOrder.append(key) }
-        if state.tombstoneOrder.count > Self.maximumTombstones {
-            for key in state.tombstoneOrder.prefix(Self.maximumTombstones / 2) { state.tombstones[key] = nil }
-            state.tombstoneOrder.removeFirst(Self.maximumTombstones / 2)
-        }
-    }
-}
-
-/// Resource versions of one kind compare as integers (KEP-5504); what is no integer counts as news.
-private func isSameOrOlder(_ new: String?, as old: String?) -> Bool {
-    if new == old { return new != nil }
-    guard let new = new.flatMap({ UInt64($0) }), let old = old.flatMap({ UInt64($0) }) else { return false }
-    return new <= old
-}
-
-private func isOlder(_ new: String, than old: String?) -> Bool {
-    guard let new = UInt64(new), let old = old.flatMap({ UInt64($0) }) else { return false }
-    return new < old
 }

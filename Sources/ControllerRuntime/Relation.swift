@@ -15,14 +15,12 @@ public struct Relation<Object: CustomResource>: Sendable {
     public static func children<Child: KubernetesResource>(
         _ type: Child.Type, labelSelector: String? = nil
     ) -> Relation {
-        changes(of: type, labelSelector: labelSelector) { child, _ in
-            owners(of: child.metadata)
-        }
+        changes(of: type, labelSelector: labelSelector) { owners(of: $0.metadata) }
     }
 
     /// Objects whose label names ours, e.g. the pods of a job of ours.
     public static func labelled<Other: KubernetesResource>(_ type: Other.Type, _ label: String) -> Relation {
-        changes(of: type, labelSelector: label) { other, _ in
+        changes(of: type, labelSelector: label) { other in
             guard let name = other.metadata.labels?[label] else { return [] }
             return [ObjectKey(namespace: other.metadata.namespace, name: name)]
         }
@@ -32,10 +30,11 @@ public struct Relation<Object: CustomResource>: Sendable {
     public static func references<Other: KubernetesResource>(
         _ type: Other.Type, _ keys: @escaping @Sendable (Object) -> [ObjectKey]
     ) -> Relation {
-        changes(of: type, labelSelector: nil) { other, store in
-            let key = ObjectKey(other.metadata)
-            return store.objects(in: other.metadata.namespace) { keys($0).contains(key) }.map {
-                ObjectKey($0.metadata)
+        Relation(type: type.resourceType) { cache, store, enqueue in
+            let index = ReferenceIndex(of: store, keys)
+            cache.store(type).observe { change in
+                let found = index.referrers(to: change.key)
+                if !found.isEmpty { enqueue(found, change.isInitial ? .recheck : .change) }
             }
         }
     }
@@ -44,17 +43,17 @@ public struct Relation<Object: CustomResource>: Sendable {
     public static func referrers<Other: KubernetesResource>(
         _ type: Other.Type, labelSelector: String? = nil, _ keys: @escaping @Sendable (Other) -> [ObjectKey]
     ) -> Relation {
-        changes(of: type, labelSelector: labelSelector) { other, _ in keys(other) }
+        changes(of: type, labelSelector: labelSelector, keys: keys)
     }
 
     private static func changes<Other: KubernetesResource>(
         of type: Other.Type, labelSelector: String?,
-        keys: @escaping @Sendable (Other, ObjectStore<Object>) -> [ObjectKey]
+        keys: @escaping @Sendable (Other) -> [ObjectKey]
     ) -> Relation {
-        Relation(type: type.resourceType) { cache, store, enqueue in
+        Relation(type: type.resourceType) { cache, _, enqueue in
             cache.store(type, labelSelector: labelSelector).observe { change in
                 // The old one too: a reference that was taken away concerns the object that it named.
-                let found = [change.old, change.new].compactMap { $0 }.flatMap { keys($0, store) }
+                let found = [change.old, change.new].compactMap { $0 }.flatMap(keys)
                 if !found.isEmpty { enqueue(Array(Set(found)), change.isInitial ? .recheck : .change) }
             }
         }

@@ -28,7 +28,7 @@ public enum RuntimeReport: Sendable {
     case listed(ResourceType, count: Int)
     /// A watch is open.
     case watching(ResourceType)
-    /// A watch said something: an event or a bookmark.
+    /// The server gave a sign of life for a kind: a page, an event, a bookmark, an opened watch. Frequent.
     case heard(ResourceType)
     /// A list or watch failed; it is tried again.
     case watchFailed(ResourceType, APIError)

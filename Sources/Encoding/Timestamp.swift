@@ -56,7 +56,13 @@ extension Timestamp: LosslessStringConvertible {
 
     /// Reads RFC 3339 ("Z" or an offset, any number of fraction digits); nil for anything else.
     public init?(_ text: String) {
-        let bytes = Array(text.utf8)
+        var text = text
+        guard let value = text.withUTF8({ Timestamp(utf8: $0) }) else { return nil }
+        self = value
+    }
+
+    /// As `init(_:)`, from the bytes of the text.
+    init?(utf8 bytes: UnsafeBufferPointer<UInt8>) {
         guard bytes.count >= 20, bytes[4] == 0x2D, bytes[7] == 0x2D, bytes[10] == 0x54 || bytes[10] == 0x74,
             bytes[13] == 0x3A, bytes[16] == 0x3A,
             let year = Timestamp.digits(bytes, 0, 4), let month = Timestamp.digits(bytes, 5, 2),
@@ -83,7 +89,7 @@ extension Timestamp: LosslessStringConvertible {
             seconds: days * 86400 + Int64(hour * 3600 + minute * 60 + second) - offset, nanoseconds: nanoseconds)
     }
 
-    private static func offsetSeconds(_ bytes: [UInt8], _ position: Int) -> Int64? {
+    private static func offsetSeconds(_ bytes: UnsafeBufferPointer<UInt8>, _ position: Int) -> Int64? {
         guard position < bytes.count else { return nil }
         if bytes[position] == 0x5A || bytes[position] == 0x7A { return position + 1 == bytes.count ? 0 : nil }
         guard bytes[position] == 0x2B || bytes[position] == 0x2D, position + 6 == bytes.count,
@@ -94,7 +100,7 @@ extension Timestamp: LosslessStringConvertible {
         return bytes[position] == 0x2B ? offset : -offset
     }
 
-    private static func digits(_ bytes: [UInt8], _ start: Int, _ count: Int) -> Int? {
+    private static func digits(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ count: Int) -> Int? {
         guard start + count <= bytes.count else { return nil }
         var value = 0
         for byte in bytes[start..<(start + count)] {

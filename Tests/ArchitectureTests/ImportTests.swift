@@ -28,6 +28,7 @@ private let allowedImports: [String: Set<String>] = {
         "Sandbox": ["HTTP", "YAML", "Telemetry", "Encoding", "CSystem"],
         "OperatorCommand": operatorSide,
         "TrainerCommand": trainerSide,
+        "Benchmarks": operatorSide.union(["Sandbox", "CSystem", "CEmbedded", "CAllocations"]),
         "TrainyardCommand": operatorSide.union(trainerSide).union(["Sandbox", "CEmbedded"]),
     ]
 }()

@@ -99,7 +99,7 @@ private final class Replicas: Sendable {
         interceptor.before { _ in nil }
         try await world.advance(until: "w is gone") { try await world.cluster.widget("w") == nil }
         #expect(world.cloud.sizes.isEmpty)
-        #expect(interceptor.log.filter { $0 == "GET widgets" }.count >= 2)
+        #expect(interceptor.log.filter { $0 == "WATCH widgets" }.count >= 3)
         manager.stop()
         #expect(await exit == .stopped)
     }
@@ -204,10 +204,10 @@ private final class Replicas: Sendable {
     @Test func `what is missing at the start is named, and comes without a restart`() async throws {
         let world = try await Replicas()
         let (manager, interceptor) = world.replica("a", isElected: false)
-        interceptor.before { $0.isRequest("GET widgets") ? .failure(404, "NotFound") : nil }
+        interceptor.before { $0.isRequest("WATCH widgets") ? .failure(404, "NotFound") : nil }
         async let exit = manager.run()
         try await eventually("the reason") {
-            manager.missing == ["the CRD widgets.example.com is not installed: GET widgets: no: NotFound (HTTP 404)"]
+            manager.missing == ["the CRD widgets.example.com is not installed: WATCH widgets: no: NotFound (HTTP 404)"]
         }
         interceptor.before { _ in nil }
         try await world.advance(until: "nothing is missing", by: .seconds(1)) { manager.missing == [] }

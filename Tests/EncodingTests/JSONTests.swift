@@ -76,7 +76,7 @@ struct JSONTests {
         }
     }
 
-    private static func value(_ random: inout SplitMix, depth: Int) -> JSONValue {
+    static func value(_ random: inout SplitMix, depth: Int) -> JSONValue {
         switch random.next() % (depth > 0 ? 8 : 6) {
         case 0: return nil
         case 1: return .bool(random.next() % 2 == 0)

@@ -41,6 +41,11 @@ private func text(_ request: KubernetesRequest) -> String {
             "GET /apis/batch/v1/jobs?watch=true&allowWatchBookmarks=true&resourceVersion=42&timeoutSeconds=250"
         ),
         (
+            "watch from the start", .watchFromStart(jobs, timeoutSeconds: 250),
+            "GET /apis/batch/v1/jobs?watch=true&allowWatchBookmarks=true&sendInitialEvents=true"
+                + "&resourceVersionMatch=NotOlderThan&timeoutSeconds=250"
+        ),
+        (
             "create", .create(jobs, ["metadata": ["name": "a", "namespace": "ml"]], fieldManager: "me"),
             "POST /apis/batch/v1/namespaces/ml/jobs?fieldManager=me [application/json] "
                 + #"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"a","namespace":"ml"}}"#
@@ -93,6 +98,16 @@ private func text(_ request: KubernetesRequest) -> String {
         let server = try #require(HTTPURL("https://proxy/k8s/clusters/c-1/"))
         let request = KubernetesRequest.get(pods, namespace: "ml", name: "a").httpRequest(server: server)
         #expect(request.url.description == "https://proxy/k8s/clusters/c-1/api/v1/namespaces/ml/pods/a")
+    }
+
+    @Test func `a request for metadata says so, in the form of a list or of a watch`() {
+        func accept(_ request: KubernetesRequest) -> String? {
+            request.forMetadata().httpRequest(server: HTTPURL(origin: "http://s", path: "/")).headers["Accept"]
+        }
+        let tail = ";g=meta.k8s.io;v=v1,application/json"
+        #expect(accept(.list(pods)) == "application/json;as=PartialObjectMetadataList" + tail)
+        #expect(accept(.watch(pods, from: "1")) == "application/json;as=PartialObjectMetadata" + tail)
+        #expect(accept(.watchFromStart(pods)) == "application/json;as=PartialObjectMetadata" + tail)
     }
 
     @Test func `a watch waits longer for a byte than the server lets it live`() {

@@ -8,14 +8,18 @@ private let lines = [
     #"{"type":"MODIFIED","object":{"metadata":{"name":"b","resourceVersion":"2"}}}"#,
     #"{"type":"DELETED","object":{"metadata":{"name":"b","resourceVersion":"3"}}}"#,
     #"{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"9"}}}"#,
+    #"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9","annotations":{"k8s.io/initial-events-end":"true"}}}}"#,
     #"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}"#,
 ]
 
+private func element(_ value: JSONValue) -> JSONElement { JSONText(indexing: value).root }
+
 private let events: [WatchEvent] = [
-    .added(["metadata": ["name": "größe-😀", "resourceVersion": "1"]]),
-    .modified(["metadata": ["name": "b", "resourceVersion": "2"]]),
-    .deleted(["metadata": ["name": "b", "resourceVersion": "3"]]),
-    .bookmark(resourceVersion: "9"),
+    .added(element(["metadata": ["name": "größe-😀", "resourceVersion": "1"]])),
+    .modified(element(["metadata": ["name": "b", "resourceVersion": "2"]])),
+    .deleted(element(["metadata": ["name": "b", "resourceVersion": "3"]])),
+    .bookmark(resourceVersion: "9", endsInitialEvents: false),
+    .bookmark(resourceVersion: "9", endsInitialEvents: true),
     .error(APIError(.expired, operation: "WATCH", message: "too old", reason: "Expired", httpStatus: 410)),
 ]
 
@@ -49,7 +53,7 @@ private func decoded(_ chunks: [[UInt8]], limit: Int = 1 << 20) throws -> [Watch
 
     @Test(arguments: [
         "{}", "[1]", "not json", #"{"type":"ADDED""#, #"{"type":"NEWS","object":{}}"#,
-        #"{"type":"BOOKMARK","object":{}}"#,
+        #"{"type":"BOOKMARK","object":{}}"#, #"{"type":"ADDED"}"#,
     ])
     func `a line that is no event is a malformed reply`(line: String) {
         #expect { try decoded([Array((line + "\n").utf8)]) } throws: { error in

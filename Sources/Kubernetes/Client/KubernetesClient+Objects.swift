@@ -13,18 +13,12 @@ public struct ObjectList<Item: Sendable>: Sendable {
     }
 }
 
-/// One page of a list.
-public struct ListPage: Sendable, Hashable {
-    public var items: [JSONValue]
+/// One page of a list, not decoded yet.
+public struct ListPage: Sendable {
+    public var items: [JSONElement]
     public var resourceVersion: String
     /// nil on the last page.
     public var continueToken: String?
-
-    public init(items: [JSONValue], resourceVersion: String, continueToken: String? = nil) {
-        self.items = items
-        self.resourceVersion = resourceVersion
-        self.continueToken = continueToken
-    }
 }
 
 extension KubernetesClient {
@@ -42,7 +36,7 @@ extension KubernetesClient {
         _ type: Object.Type = Object.self, namespace: String?, name: String
     ) async throws(APIError) -> Object {
         let request = KubernetesRequest.get(type.resourceType, namespace: namespace, name: name)
-        return try await send(request).object(type, operation: request.operation)
+        return try await read(request).object(type, operation: request.operation)
     }
 
     /// Reads one object; nil when it is not there.
@@ -67,20 +61,22 @@ extension KubernetesClient {
 
     /// Reads one page.
     ///
+    /// - Parameter metadataOnly: the items come without spec and status.
     /// - Throws: `.expired` when the continue token is too old: start again.
     public func listPage(
         _ type: ResourceType, _ selection: ObjectSelection = ObjectSelection(), limit: Int = 500,
-        continueToken: String? = nil, resourceVersion: String? = nil
+        continueToken: String? = nil, resourceVersion: String? = nil, metadataOnly: Bool = false
     ) async throws(APIError) -> ListPage {
-        let request = KubernetesRequest.list(
+        var request = KubernetesRequest.list(
             type, selection, limit: limit, continueToken: continueToken, resourceVersion: resourceVersion)
-        let reply = try await send(request)
-        guard case .object = reply, let version = reply.value(at: ["metadata", "resourceVersion"])?.stringValue else {
+        if metadataOnly { request = request.forMetadata() }
+        let reply = try await read(request)
+        guard let version = reply.value(at: ["metadata", "resourceVersion"])?.stringValue else {
             throw APIError(malformed: "a list without metadata.resourceVersion", operation: request.operation)
         }
         let token = reply.value(at: ["metadata", "continue"])?.stringValue
         return ListPage(
-            items: reply["items"]?.arrayValue ?? [], resourceVersion: version,
+            items: reply["items"]?.elements ?? [], resourceVersion: version,
             continueToken: token.flatMap { $0.isEmpty ? nil : $0 })
     }
 
@@ -88,14 +84,7 @@ extension KubernetesClient {
     public func list(
         _ type: ResourceType, _ selection: ObjectSelection = ObjectSelection(), pageSize: Int = 500
     ) async throws(APIError) -> ObjectList<JSONValue> {
-        for _ in 0..<2 {
-            do throws(APIError) {
-                return try await listOnce(type, selection, pageSize: pageSize)
-            } catch  where error.code == .expired {
-                continue
-            }
-        }
-        return try await listOnce(type, selection, pageSize: pageSize)
+        try await list(type, selection, pageSize: pageSize) { item throws(APIError) in item.value }
     }
 
     /// Reads all objects of a kind.
@@ -104,24 +93,39 @@ extension KubernetesClient {
     public func list<Object: KubernetesResource>(
         _ type: Object.Type = Object.self, _ selection: ObjectSelection = ObjectSelection()
     ) async throws(APIError) -> ObjectList<Object> {
-        let list = try await list(type.resourceType, selection)
-        var objects: [Object] = []
-        objects.reserveCapacity(list.items.count)
-        for item in list.items {
-            objects.append(try item.object(type, operation: "GET \(type.resourceType.plural)"))
+        let operation = "GET \(type.resourceType.plural)"
+        return try await list(type.resourceType, selection, pageSize: 500) { item throws(APIError) in
+            try item.object(type, operation: operation)
         }
-        return ObjectList(items: objects, resourceVersion: list.resourceVersion)
     }
 
-    private func listOnce(
-        _ type: ResourceType, _ selection: ObjectSelection, pageSize: Int
-    ) async throws(APIError) -> ObjectList<JSONValue> {
-        var page = try await listPage(type, selection, limit: pageSize)
-        var items = page.items
-        while let token = page.continueToken {
-            page = try await listPage(type, selection, limit: pageSize, continueToken: token)
-            items += page.items
+    private func list<Item: Sendable>(
+        _ type: ResourceType, _ selection: ObjectSelection, pageSize: Int,
+        read: (JSONElement) throws(APIError) -> Item
+    ) async throws(APIError) -> ObjectList<Item> {
+        for _ in 0..<2 {
+            do throws(APIError) {
+                return try await listOnce(type, selection, pageSize: pageSize, read: read)
+            } catch  where error.code == .expired {
+                continue
+            }
         }
-        return ObjectList(items: items, resourceVersion: page.resourceVersion)
+        return try await listOnce(type, selection, pageSize: pageSize, read: read)
+    }
+
+    private func listOnce<Item: Sendable>(
+        _ type: ResourceType, _ selection: ObjectSelection, pageSize: Int,
+        read: (JSONElement) throws(APIError) -> Item
+    ) async throws(APIError) -> ObjectList<Item> {
+        var items: [Item] = []
+        var token: String?
+        while true {
+            let page = try await listPage(type, selection, limit: pageSize, continueToken: token)
+            for item in page.items { items.append(try read(item)) }
+            guard let next = page.continueToken else {
+                return ObjectList(items: items, resourceVersion: page.resourceVersion)
+            }
+            token = next
+        }
     }
 }

@@ -60,7 +60,7 @@ extension KubernetesClient {
         let request = KubernetesRequest.replace(
             Object.resourceType, ["metadata": identity, "status": encoded], subresource: "status",
             fieldManager: fieldManager)
-        return try await send(request).object(operation: operation)
+        return try await read(request).object(operation: operation)
     }
 
     /// Replaces an object's finalizers, as long as it has the resource version that was read.
@@ -71,8 +71,9 @@ extension KubernetesClient {
     ) async throws(APIError) -> Object {
         var metadata: JSONValue = ["finalizers": .array(finalizers.map { .string($0) })]
         metadata["resourceVersion"] = object.metadata.resourceVersion.map { .string($0) }
-        let reply = try await mergePatch(ObjectReference(object), ["metadata": metadata])
-        return try reply.object(operation: "PATCH \(Object.resourceType.plural)")
+        let request = KubernetesRequest.mergePatch(
+            ObjectReference(object), ["metadata": metadata], fieldManager: fieldManager)
+        return try await read(request).object(operation: request.operation)
     }
 
     /// Deletes one object; the reference's uid and the resource version are preconditions.

@@ -68,9 +68,14 @@ public struct KubernetesClient: Sendable {
     ///
     /// - Throws: the `Status` of the API server as a code, or the transport's error.
     public func send(_ request: KubernetesRequest) async throws(APIError) -> JSONValue {
+        try await read(request).value
+    }
+
+    /// Sends a request and checks that the reply is JSON; values are made by whoever asks for them.
+    func read(_ request: KubernetesRequest) async throws(APIError) -> JSONElement {
         let response = try await reply(to: request)
         do throws(JSONError) {
-            return try JSONValue(parsing: response.body)
+            return try JSONText(parsing: response.body).root
         } catch {
             throw APIError(malformed: error.description, operation: request.operation)
         }
@@ -81,11 +86,25 @@ public struct KubernetesClient: Sendable {
     /// - Throws: as `send`; `.expired` when the resource version is too old.
     public func watch(
         _ type: ResourceType, _ selection: ObjectSelection = ObjectSelection(), from resourceVersion: String,
-        timeoutSeconds: Int = 290
+        timeoutSeconds: Int = 290, metadataOnly: Bool = false
     ) async throws(APIError) -> WatchStream {
-        let request = KubernetesRequest.watch(
-            type, selection, from: resourceVersion, timeoutSeconds: timeoutSeconds)
-        return WatchStream(try await stream(for: request), operation: request.operation)
+        let request = KubernetesRequest.watch(type, selection, from: resourceVersion, timeoutSeconds: timeoutSeconds)
+        return try await open(metadataOnly ? request.forMetadata() : request)
+    }
+
+    /// Opens a watch that begins with all objects as they are now, as ADDED events, and a bookmark where they end.
+    ///
+    /// - Throws: as `send`; `.invalid` when the server has no such watches (before 1.32, or switched off).
+    public func watchFromStart(
+        _ type: ResourceType, _ selection: ObjectSelection = ObjectSelection(), timeoutSeconds: Int = 290,
+        metadataOnly: Bool = false
+    ) async throws(APIError) -> WatchStream {
+        let request = KubernetesRequest.watchFromStart(type, selection, timeoutSeconds: timeoutSeconds)
+        return try await open(metadataOnly ? request.forMetadata() : request)
+    }
+
+    private func open(_ request: KubernetesRequest) async throws(APIError) -> WatchStream {
+        WatchStream(try await stream(for: request), operation: request.operation)
     }
 
     /// The successful reply to a request, as bytes.
@@ -180,11 +199,11 @@ extension APIError {
     }
 }
 
-extension JSONValue {
+extension JSONElement {
     /// Decodes an object of the API.
     ///
     /// - Throws: `.malformedResponse` with the path of the member that does not fit.
-    public func object<Object: Decodable>(
+    func object<Object: Decodable>(
         _ type: Object.Type = Object.self, operation: String
     ) throws(APIError) -> Object {
         do throws(JSONError) {
@@ -193,5 +212,16 @@ extension JSONValue {
             let name = value(at: ["metadata", "name"])?.stringValue ?? ""
             throw APIError(malformed: "\(type) \(name): \(error.message)", operation: operation)
         }
+    }
+}
+
+extension JSONValue {
+    /// Decodes an object of the API.
+    ///
+    /// - Throws: `.malformedResponse` with the path of the member that does not fit.
+    public func object<Object: Decodable>(
+        _ type: Object.Type = Object.self, operation: String
+    ) throws(APIError) -> Object {
+        try JSONText(indexing: self).root.object(type, operation: operation)
     }
 }

@@ -27,7 +27,23 @@ public struct ResourceType: Sendable, Hashable {
 /// An object of a fixed kind that we read.
 public protocol KubernetesResource: Decodable, Sendable {
     static var resourceType: ResourceType { get }
+    /// Whether lists and watches ask the server for nothing but the metadata.
+    static var isMetadataOnly: Bool { get }
     var metadata: ObjectMeta { get }
+}
+
+extension KubernetesResource {
+    public static var isMetadataOnly: Bool { false }
+}
+
+/// An object of which only the metadata is wanted: the server leaves out the rest.
+public struct MetadataOnly<Whole: KubernetesResource>: KubernetesResource, Equatable {
+    public static var resourceType: ResourceType { Whole.resourceType }
+    public static var isMetadataOnly: Bool { true }
+
+    public var metadata: ObjectMeta
+
+    public init(metadata: ObjectMeta) { self.metadata = metadata }
 }
 
 /// An object of ours: spec by the user, status by the controller.

@@ -3,6 +3,10 @@ public import HTTP
 import Telemetry
 
 extension APIError {
+    /// The `reason` of a list or watch from a resource version that the server has not reached: it lags behind, or its
+    /// storage was put back to an earlier state.
+    public static let resourceVersionTooLarge = "ResourceVersionTooLarge"
+
     /// Reads a failed reply: a Kubernetes `Status` body where there is one, else the HTTP status and a short text.
     ///
     /// - Parameter now: for a `Retry-After` that is a date, where the reply has none of its own.
@@ -30,7 +34,10 @@ extension APIError {
     init(status: JSONValue, httpStatus: Int, retryAfterSeconds: Int64?, operation: String) {
         let details = status["details"]
         let seconds = retryAfterSeconds ?? details?["retryAfterSeconds"]?.integerValue
-        let reason = status["reason"]?.stringValue
+        let causes = details?["causes"]?.arrayValue ?? []
+        // The one cause that says what to do where the reason ("Timeout") does not.
+        let isTooLarge = causes.contains { $0["reason"]?.stringValue == APIError.resourceVersionTooLarge }
+        let reason = isTooLarge ? APIError.resourceVersionTooLarge : status["reason"]?.stringValue
         self.init(
             APIError.code(httpStatus: httpStatus, reason: reason), operation: operation,
             message: APIError.message(of: status, httpStatus: httpStatus), reason: reason, httpStatus: httpStatus,

@@ -30,10 +30,26 @@ extension KubernetesRequest {
         _ type: ResourceType, _ selection: ObjectSelection = ObjectSelection(), from resourceVersion: String,
         timeoutSeconds: Int = 290
     ) -> Self {
+        watch(type, selection, [.init("resourceVersion", resourceVersion)], timeoutSeconds: timeoutSeconds)
+    }
+
+    /// Maps to `GET …?watch=true&sendInitialEvents=true`: all objects as they are now, a bookmark, then changes.
+    public static func watchFromStart(
+        _ type: ResourceType, _ selection: ObjectSelection = ObjectSelection(), timeoutSeconds: Int = 290
+    ) -> Self {
+        let query: [HTTPURL.QueryItem] = [
+            .init("sendInitialEvents", "true"), .init("resourceVersionMatch", "NotOlderThan"),
+        ]
+        return watch(type, selection, query, timeoutSeconds: timeoutSeconds)
+    }
+
+    private static func watch(
+        _ type: ResourceType, _ selection: ObjectSelection, _ start: [HTTPURL.QueryItem], timeoutSeconds: Int
+    ) -> Self {
         var query = selection.query
         query.append(.init("watch", "true"))
         query.append(.init("allowWatchBookmarks", "true"))
-        query.append(.init("resourceVersion", resourceVersion))
+        query += start
         query.append(.init("timeoutSeconds", String(timeoutSeconds)))
         var request = Self(
             .get, type, namespace: selection.namespace, query: query, timeout: .seconds(timeoutSeconds + 15))

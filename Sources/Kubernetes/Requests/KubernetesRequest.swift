@@ -8,6 +8,8 @@ public struct KubernetesRequest: Sendable, Hashable {
     public var path: String
     public var query: [HTTPURL.QueryItem]
     public var contentType: String?
+    /// The forms of the reply that are wanted.
+    public var accept = "application/json"
     public var body: JSONValue?
     /// What errors and metrics call it, e.g. `PUT trainingjobs/status`.
     public var operation: String
@@ -31,10 +33,20 @@ public struct KubernetesRequest: Sendable, Hashable {
     /// Whether the reply goes on until the server ends it.
     var isWatch: Bool { query.contains { $0.name == "watch" && $0.value == "true" } }
 
+    /// The same request for nothing but the metadata of each object; a server that cannot do that sends them whole.
+    public func forMetadata() -> Self {
+        var request = self
+        let kind = isList ? "PartialObjectMetadataList" : "PartialObjectMetadata"
+        request.accept = "application/json;as=\(kind);g=meta.k8s.io;v=v1,application/json"
+        return request
+    }
+
+    private var isList: Bool { query.contains { $0.name == "limit" } }
+
     /// The request on the wire; `server` may have a path of its own, as behind a proxy.
     public func httpRequest(server: HTTPURL, headers: HTTPHeaders = HTTPHeaders()) -> HTTPRequest {
         var headers = headers
-        headers["Accept"] = "application/json"
+        headers["Accept"] = accept
         if let contentType { headers["Content-Type"] = contentType }
         let prefix = server.path.hasSuffix("/") ? String(server.path.dropLast()) : server.path
         return HTTPRequest(

@@ -25,11 +25,12 @@ public struct WatchDecoder: Sendable {
         while let end = rest.firstIndex(of: 0x0A) {
             try check(partial.count + (end - rest.startIndex))
             if partial.isEmpty {
-                try decode(rest[..<end], into: &events)
+                try decode(Array(rest[..<end]), into: &events)
             } else {
                 partial.append(contentsOf: rest[..<end])
-                try decode(partial[...], into: &events)
-                partial.removeAll(keepingCapacity: partial.count < 64 << 10)
+                let line = partial
+                partial = []
+                try decode(line, into: &events)
             }
             rest = rest[(end + 1)...]
         }
@@ -44,7 +45,7 @@ public struct WatchDecoder: Sendable {
         }
     }
 
-    private func decode(_ line: ArraySlice<UInt8>, into events: inout [WatchEvent]) throws(APIError) {
+    private func decode(_ line: [UInt8], into events: inout [WatchEvent]) throws(APIError) {
         guard line.contains(where: { $0 != 0x0D && $0 != 0x20 }) else { return }
         events.append(try WatchEvent(line: line, operation: operation))
     }

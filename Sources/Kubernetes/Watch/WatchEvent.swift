@@ -1,40 +1,45 @@
 public import Encoding
 public import HTTP
 
-/// One event of a watch.
-public enum WatchEvent: Sendable, Hashable {
-    case added(JSONValue)
-    case modified(JSONValue)
-    case deleted(JSONValue)
+/// One event of a watch; its object is not decoded yet.
+public enum WatchEvent: Sendable, Equatable {
+    case added(JSONElement)
+    case modified(JSONElement)
+    case deleted(JSONElement)
     /// Everything up to this resource version has been sent.
-    case bookmark(resourceVersion: String)
+    ///
+    /// - endsInitialEvents: the objects that were there when the watch began have all been sent.
+    case bookmark(resourceVersion: String, endsInitialEvents: Bool)
     /// The server ends the watch; `.expired` means: list again.
     case error(APIError)
 
     /// Reads one line of a watch.
     ///
     /// - Throws: `.malformedResponse`.
-    init(line: some Collection<UInt8>, operation: String) throws(APIError) {
-        let value: JSONValue
+    init(line: [UInt8], operation: String) throws(APIError) {
+        let root: JSONElement
         do throws(JSONError) {
-            value = try JSONValue(parsing: line)
+            root = try JSONText(parsing: line).root
         } catch {
             throw APIError(malformed: "a watch event: \(error.description)", operation: operation)
         }
-        let object = value["object"] ?? .null
-        switch value["type"]?.stringValue {
+        guard let type = root["type"]?.stringValue, let object = root["object"] else {
+            throw APIError(malformed: "a watch event without a type or an object", operation: operation)
+        }
+        switch type {
         case "ADDED": self = .added(object)
         case "MODIFIED": self = .modified(object)
         case "DELETED": self = .deleted(object)
         case "BOOKMARK":
-            guard let version = object.value(at: ["metadata", "resourceVersion"])?.stringValue else {
+            guard let metadata = object["metadata"], let version = metadata["resourceVersion"]?.stringValue else {
                 throw APIError(malformed: "a bookmark without resourceVersion", operation: operation)
             }
-            self = .bookmark(resourceVersion: version)
+            let mark = metadata.value(at: ["annotations", "k8s.io/initial-events-end"])?.stringValue
+            self = .bookmark(resourceVersion: version, endsInitialEvents: mark == "true")
         case "ERROR":
-            let code = Int(object["code"]?.integerValue ?? 500)
-            self = .error(
-                APIError(status: object, httpStatus: code, retryAfterSeconds: nil, operation: operation))
+            let status = object.value
+            let code = Int(status["code"]?.integerValue ?? 500)
+            self = .error(APIError(status: status, httpStatus: code, retryAfterSeconds: nil, operation: operation))
         default: throw APIError(malformed: "a watch event of an unknown type", operation: operation)
         }
     }

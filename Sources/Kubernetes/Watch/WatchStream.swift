@@ -24,6 +24,19 @@ public struct WatchStream: Sendable {
         }
     }
 
+    /// The events that came together, perhaps none; nil when the server has ended the watch. What several calls of
+    /// `next` would give, for those who can take them at once.
+    ///
+    /// - Throws: as `next`.
+    public mutating func nextEvents() async throws(APIError) -> [WatchEvent]? {
+        if !pending.isEmpty {
+            defer { pending = [] }
+            return Array(pending)
+        }
+        guard let chunk = try await nextChunk() else { return nil }
+        return try decoder.append(chunk)
+    }
+
     private func nextChunk() async throws(APIError) -> [UInt8]? {
         do throws(APIError) {
             return try await stream.next()

@@ -11,12 +11,13 @@ extension TrainingJobController {
         var observation = TrainingJobObservation(job: object, configuration: configuration, now: clock.now)
         let name = object.metadata.name
         let namespace = object.metadata.namespace
-        jobs.objects(in: namespace) { $0.metadata.labels?[Ownership.jobLabel] == name && Self.isChild($0, of: object) }
-            .forEach { observation.jobs.append($0) }
-        observation.jobs.sort { $0.metadata.name < $1.metadata.name }
+        // These stores are indexed by the job's label.
+        observation.jobs = jobs.objects(in: namespace, labelled: name).filter { Self.isChild($0, of: object) }
+            .sorted { $0.metadata.name < $1.metadata.name }
         observation.pods = try await ownPods(observation)
         observation.services = Set(
-            services.objects(in: namespace) { Self.isChild($0, of: object) }.map(\.metadata.name))
+            services.objects(in: namespace, labelled: name).filter { Self.isChild($0, of: object) }
+                .map(\.metadata.name))
         try await observeCloud(&observation)
         guard !object.metadata.isDeleting else { return observation }
         try await observeRevisions(&observation)
@@ -37,7 +38,7 @@ extension TrainingJobController {
             return labels[Ownership.uidLabel] == metadata.ownerUID
                 || pod.metadata.ownerReferences?.contains { jobUIDs.contains($0.uid) } == true
         }
-        var found = pods.objects(in: metadata.namespace, where: isOurs)
+        var found = pods.objects(in: metadata.namespace, labelled: metadata.name).filter(isOurs)
         if let run = observation.activeRun, let attempt = observation.activeAttempt, attempt.number > 1,
             observation.attemptJob(run, attempt) == nil
         {
@@ -95,17 +96,12 @@ extension TrainingJobController {
 
     /// The revisions of the active run and of the present spec, as long as one of them may be needed.
     private func observeRevisions(_ observation: inout TrainingJobObservation) async throws(APIError) {
-        let hash = TrainingJobRun.presentHash(observation)
-        let present = Naming.revision(
-            job: observation.job.metadata.name, uid: observation.uid, specHash: hash)
         var names: Set<String> = []
-        if let run = observation.status.run {
-            if run.result == nil, let name = run.revisionName { names.insert(name) }
-            if run.result != nil, run.specHash != hash {
-                names.insert(present)
-            }
-        } else {
-            names.insert(present)
+        let run = observation.status.run
+        if let run, run.result == nil, let name = run.revisionName { names.insert(name) }
+        if run.map({ $0.result != nil && TrainingJobRun.isChanged($0, observation) }) ?? true {
+            let hash = TrainingJobRun.presentHash(observation)
+            names.insert(Naming.revision(job: observation.job.metadata.name, uid: observation.uid, specHash: hash))
         }
         for name in names.sorted() {
             let revision = try await kubernetes.find(

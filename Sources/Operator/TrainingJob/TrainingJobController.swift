@@ -23,7 +23,8 @@ public final class TrainingJobController: Controller {
     let artifacts: ObjectStore<GCSArtifact>
     let jobs: ObjectStore<Job>
     let pods: ObjectStore<Pod>
-    let services: ObjectStore<Service>
+    /// Their names and owners are all that counts.
+    let services: ObjectStore<MetadataOnly<Service>>
     let nodes: ObjectStore<Node>
     /// By pool name. Memory only: after a restart the create is sent, and refused, once more.
     let refusals = Mutex<[String: Refusal]>([:])
@@ -43,14 +44,14 @@ public final class TrainingJobController: Controller {
         artifacts = cache.store(GCSArtifact.self)
         jobs = cache.store(Job.self, labelSelector: Ownership.jobLabel)
         pods = cache.store(Pod.self, labelSelector: Ownership.jobLabel)
-        services = cache.store(Service.self, labelSelector: Ownership.jobLabel)
+        services = cache.store(MetadataOnly<Service>.self, labelSelector: Ownership.jobLabel)
         nodes = cache.store(Node.self, labelSelector: Ownership.jobLabel)
     }
 
     public static var relations: [Relation<TrainingJob>] {
         [
             .children(Job.self, labelSelector: Ownership.jobLabel),
-            .children(Service.self, labelSelector: Ownership.jobLabel),
+            .children(MetadataOnly<Service>.self, labelSelector: Ownership.jobLabel),
             .labelled(Pod.self, Ownership.jobLabel),
             .nodes,
             .references(GCSArtifact.self) { job in

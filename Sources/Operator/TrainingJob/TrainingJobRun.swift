@@ -13,7 +13,11 @@ enum TrainingJobRun {
     }
 
     /// Whether the run-relevant spec is another one than the run's. A hash of another version is not comparable.
+    ///
+    /// The API server counts generations: with the one that the run was recorded at, the spec is the same, and nothing
+    /// is hashed (which is most of what a round of a finished job would cost).
     static func isChanged(_ run: TrainingJob.Run, _ observation: TrainingJobObservation) -> Bool {
+        if let generation = run.generation, generation == observation.job.metadata.generation { return false }
         guard let hash = run.specHash, SpecHash.isComparable(hash) else { return false }
         return hash != presentHash(observation)
     }

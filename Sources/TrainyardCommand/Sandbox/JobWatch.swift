@@ -61,7 +61,7 @@ final class JobWatch: Sendable {
         defer { watch.cancel() }
         while let event = try await watch.next() {
             switch event {
-            case .added(let object), .modified(let object): put(object)
+            case .added(let object), .modified(let object): put(object.value)
             case .deleted: state.withLock { $0.isDeleted = true }
             case .bookmark: break
             case .error(let error): throw error

@@ -166,8 +166,10 @@ import Testing
         var world = PlanWorld(trainingJob(), scripts: [.runForever])
         _ = await world.settle(maximumRounds: 30)
         world.job.spec.suspend = true
+        world.job.metadata.generation = 2
         await world.expectSettled()
         world.job.spec.rerunToken = "other"
+        world.job.metadata.generation = 3
         await world.expectSettled()
         #expect(world.job.status?.run?.reason == "Superseded")
         #expect(world.job.status?.conditions.isTrue("Ready") == true)

@@ -3,15 +3,18 @@ extension JSONValue {
     ///
     /// - Throws: `.missing`, `.wrongType` or `.invalidValue`.
     public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws(JSONError) -> Value {
-        do {
-            return try JSONValueDecoder(value: self, codingPath: []).unbox(type)
-        } catch let error as JSONError {
-            throw error
-        } catch let error as DecodingError {
-            throw JSONError(error)
-        } catch {
-            throw JSONError(code: .invalidValue, message: "\(type) cannot be decoded")
-        }
+        try JSONText(indexing: self).root.decode(type)
+    }
+}
+
+extension JSONElement {
+    /// Decodes a value of a type, as `JSONValue.decode`; members that the type does not ask for are not made.
+    ///
+    /// - Throws: `.missing`, `.wrongType` or `.invalidValue`.
+    public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws(JSONError) -> Value {
+        try withCursor { cursor in
+            Result { () throws(JSONError) in try JSONDecoding(cursor).decoded(type) }
+        }.get()
     }
 }
 
@@ -54,65 +57,87 @@ struct IndexKey: CodingKey {
     init?(stringValue: String) { nil }
 }
 
-private struct JSONValueDecoder: Decoder {
-    let value: JSONValue
-    let codingPath: [any CodingKey]
+/// What a `Decodable` type sees of an element. A type must not keep its decoder or containers: the pointers in them are
+/// good until its `init(from:)` returns.
+///
+/// Not generic over where it reads: metadata of generic types is looked up at run time for every container, which took
+/// a third of the time of decoding.
+struct JSONDecoding: Decoder {
+    let source: JSONCursor
+
+    init(_ source: JSONCursor) { self.source = source }
+
+    var codingPath: [any CodingKey] { source.codingPath }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
+    func decoded<Value: Decodable>(_ type: Value.Type) throws(JSONError) -> Value {
+        do {
+            return try unbox(type)
+        } catch let error as JSONError {
+            throw error
+        } catch let error as DecodingError {
+            throw JSONError(error)
+        } catch {
+            throw JSONError(code: .invalidValue, message: "\(type) cannot be decoded")
+        }
+    }
+
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
-        guard case .object(let members) = value else { throw mismatch(type, "an object") }
-        return KeyedDecodingContainer(KeyedContainer<Key>(members: members, codingPath: codingPath))
+        guard source.isObject else { throw mismatch(type, "an object") }
+        return KeyedDecodingContainer(KeyedContainer<Key>(source: source))
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
-        guard case .array(let elements) = value else { throw mismatch([JSONValue].self, "a list") }
-        return UnkeyedContainer(elements: elements, codingPath: codingPath)
+        guard source.isArray else { throw mismatch([JSONValue].self, "a list") }
+        return UnkeyedContainer(list: source)
     }
 
     func singleValueContainer() throws -> any SingleValueDecodingContainer { self }
 
     func unbox<Value: Decodable>(_ type: Value.Type) throws -> Value {
-        if type == JSONValue.self, let value = value as? Value { return value }
+        if type == JSONValue.self, let value = source.value as? Value { return value }
+        // Times are a tenth of what statuses hold: read without a text in between.
+        if type == Timestamp.self, let time = source.timestamp as? Value { return time }
         return try type.init(from: self)
     }
 
     func mismatch(_ type: Any.Type, _ wanted: String) -> DecodingError {
         let found =
-            switch value {
-            case .null: "null"
-            case .bool: "a boolean"
-            case .integer, .number: "a number"
-            case .string: "a string"
-            case .array: "a list"
-            case .object: "an object"
+            switch source.firstByte {
+            case UInt8(ascii: "n"): "null"
+            case UInt8(ascii: "t"), UInt8(ascii: "f"): "a boolean"
+            case UInt8(ascii: "\""): "a string"
+            case UInt8(ascii: "["): "a list"
+            case UInt8(ascii: "{"): "an object"
+            default: "a number"
             }
         return .typeMismatch(
             type, .init(codingPath: codingPath, debugDescription: "expected \(wanted), found \(found)"))
     }
 }
 
-extension JSONValueDecoder: SingleValueDecodingContainer {
-    func decodeNil() -> Bool { value.isNull }
+extension JSONDecoding: SingleValueDecodingContainer {
+    func decodeNil() -> Bool { source.isNull }
 
     func decode(_ type: Bool.Type) throws -> Bool {
-        guard let result = value.boolValue else { throw mismatch(type, "a boolean") }
+        guard let result = source.boolValue else { throw mismatch(type, "a boolean") }
         return result
     }
 
     func decode(_ type: String.Type) throws -> String {
-        guard let result = value.stringValue else { throw mismatch(type, "a string") }
+        guard let result = source.stringValue else { throw mismatch(type, "a string") }
         return result
     }
 
     func decode(_ type: Double.Type) throws -> Double {
-        guard let result = value.doubleValue else { throw mismatch(type, "a number") }
+        guard let result = source.doubleValue else { throw mismatch(type, "a number") }
         return result
     }
 
     func decode(_ type: Float.Type) throws -> Float { Float(try decode(Double.self)) }
 
     private func integer<Value: FixedWidthInteger>(_ type: Value.Type) throws -> Value {
-        guard let integer = value.integerValue else { throw mismatch(type, "an integer") }
+        guard let integer = source.integerValue else { throw mismatch(type, "an integer") }
         guard let result = Value(exactly: integer) else {
             throw DecodingError.dataCorrupted(
                 .init(codingPath: codingPath, debugDescription: "\(integer) is out of range"))
@@ -134,20 +159,26 @@ extension JSONValueDecoder: SingleValueDecodingContainer {
 }
 
 private struct KeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
-    let members: [String: JSONValue]
-    let codingPath: [any CodingKey]
-    var allKeys: [Key] { members.keys.compactMap(Key.init(stringValue:)) }
+    let source: JSONCursor
+    var codingPath: [any CodingKey] { source.codingPath }
+    var allKeys: [Key] { source.keys.compactMap(Key.init(stringValue:)) }
 
-    func contains(_ key: Key) -> Bool { members[key.stringValue] != nil }
+    func contains(_ key: Key) -> Bool { source.member(key.stringValue) != nil }
 
-    private func decoder(_ key: Key) throws -> JSONValueDecoder {
-        guard let value = members[key.stringValue] else {
+    private func decoder(_ key: Key) throws -> JSONDecoding {
+        guard let member = source.member(key.stringValue) else {
             throw DecodingError.keyNotFound(key, .init(codingPath: codingPath, debugDescription: ""))
         }
-        return JSONValueDecoder(value: value, codingPath: codingPath + [key])
+        return JSONDecoding(member)
     }
 
-    func decodeNil(forKey key: Key) throws -> Bool { members[key.stringValue]?.isNull ?? true }
+    /// The decoder of a member that is there and not null: one search where the protocol's own way makes three.
+    private func present(_ key: Key) -> JSONDecoding? {
+        guard let member = source.member(key.stringValue), !member.isNull else { return nil }
+        return JSONDecoding(member)
+    }
+
+    func decodeNil(forKey key: Key) throws -> Bool { source.member(key.stringValue)?.isNull ?? true }
     func decode(_ type: Bool.Type, forKey key: Key) throws -> Bool { try decoder(key).decode(type) }
     func decode(_ type: String.Type, forKey key: Key) throws -> String { try decoder(key).decode(type) }
     func decode(_ type: Double.Type, forKey key: Key) throws -> Double { try decoder(key).decode(type) }
@@ -166,6 +197,24 @@ private struct KeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
         try decoder(key).unbox(type)
     }
 
+    func decodeIfPresent(_ type: Bool.Type, forKey key: Key) throws -> Bool? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: String.Type, forKey key: Key) throws -> String? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: Double.Type, forKey key: Key) throws -> Double? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: Float.Type, forKey key: Key) throws -> Float? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: Int.Type, forKey key: Key) throws -> Int? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: Int8.Type, forKey key: Key) throws -> Int8? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: Int16.Type, forKey key: Key) throws -> Int16? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: Int32.Type, forKey key: Key) throws -> Int32? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: Int64.Type, forKey key: Key) throws -> Int64? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: UInt.Type, forKey key: Key) throws -> UInt? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: UInt8.Type, forKey key: Key) throws -> UInt8? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: UInt16.Type, forKey key: Key) throws -> UInt16? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: UInt32.Type, forKey key: Key) throws -> UInt32? { try present(key)?.decode(type) }
+    func decodeIfPresent(_ type: UInt64.Type, forKey key: Key) throws -> UInt64? { try present(key)?.decode(type) }
+    func decodeIfPresent<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value? {
+        try present(key)?.unbox(type)
+    }
+
     func nestedContainer<NestedKey: CodingKey>(
         keyedBy type: NestedKey.Type, forKey key: Key
     ) throws -> KeyedDecodingContainer<NestedKey> {
@@ -176,38 +225,42 @@ private struct KeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
         try decoder(key).unkeyedContainer()
     }
 
-    func superDecoder() throws -> any Decoder {
-        JSONValueDecoder(value: .object(members), codingPath: codingPath)
-    }
+    func superDecoder() throws -> any Decoder { JSONDecoding(source) }
 
     func superDecoder(forKey key: Key) throws -> any Decoder { try decoder(key) }
 }
 
 private struct UnkeyedContainer: UnkeyedDecodingContainer {
-    let elements: [JSONValue]
-    let codingPath: [any CodingKey]
-    var currentIndex = 0
-    var count: Int? { elements.count }
-    var isAtEnd: Bool { currentIndex >= elements.count }
+    private let list: JSONCursor
+    private var position: Int
+    private let end: Int
+    private(set) var currentIndex = 0
 
-    init(elements: [JSONValue], codingPath: [any CodingKey]) {
-        self.elements = elements
-        self.codingPath = codingPath
+    init(list: JSONCursor) {
+        self.list = list
+        position = list.index + 1
+        end = list.end
     }
 
-    private mutating func next() throws -> JSONValueDecoder {
-        let path = codingPath + [IndexKey(currentIndex)]
-        guard !isAtEnd else {
+    var codingPath: [any CodingKey] { list.codingPath }
+    var count: Int? { list.count }
+    var isAtEnd: Bool { position >= end }
+
+    private mutating func next() throws -> JSONDecoding {
+        guard position < end else {
             throw DecodingError.valueNotFound(
-                JSONValue.self, .init(codingPath: path, debugDescription: "the list has ended"))
+                JSONValue.self,
+                .init(codingPath: codingPath + [IndexKey(currentIndex)], debugDescription: "the list has ended"))
         }
-        defer { currentIndex += 1 }
-        return JSONValueDecoder(value: elements[currentIndex], codingPath: path)
+        let element = list.at(position)
+        position = element.end
+        currentIndex += 1
+        return JSONDecoding(element)
     }
 
     mutating func decodeNil() throws -> Bool {
-        guard !isAtEnd, elements[currentIndex].isNull else { return false }
-        currentIndex += 1
+        guard position < end, list.at(position).isNull else { return false }
+        _ = try next()
         return true
     }
 
@@ -236,42 +289,4 @@ private struct UnkeyedContainer: UnkeyedDecodingContainer {
     }
 
     mutating func superDecoder() throws -> any Decoder { try next() }
-}
-
-extension JSONValue: Codable {
-    public init(from decoder: any Decoder) throws {
-        if let decoder = decoder as? JSONValueDecoder {
-            self = decoder.value
-            return
-        }
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {  // Each failure only means: another type.
-            self = .bool(value)
-        } else if let value = try? container.decode(Int64.self) {
-            self = .integer(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([JSONValue].self) {
-            self = .array(value)
-        } else {
-            self = .object(try container.decode([String: JSONValue].self))
-        }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        switch self {
-        case .null: try container.encodeNil()
-        case .bool(let value): try container.encode(value)
-        case .integer(let value): try container.encode(value)
-        case .number(let value): try container.encode(value)
-        case .string(let value): try container.encode(value)
-        case .array(let value): try container.encode(value)
-        case .object(let value): try container.encode(value)
-        }
-    }
 }

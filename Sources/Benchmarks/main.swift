@@ -1,0 +1,99 @@
+import Glibc
+
+/// Measures what the README publishes.
+let usage = """
+    usage: Benchmarks kubernetes [--json] [--only NAME]… [--objects N] [--kubeconfig FILE]
+
+      NAME: footprint, noop, latency, first-action, idle, failover, decode
+      --objects N         instead of 10,000
+      --kubeconfig FILE   those that make sense against a real API server with our CRDs, in a namespace of their own
+
+    """
+
+func say(_ text: String) {
+    let bytes = Array((text + "\n").utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
+}
+
+struct Selection {
+    var isJSON = false
+    var only: Set<String> = []
+    var objectCount = 10_000
+    var kubeconfig: String?
+
+    static let names = ["footprint", "noop", "latency", "first-action", "idle", "failover", "decode"]
+
+    init(_ arguments: some Collection<String>) throws {
+        var rest = Array(arguments)[...]
+        while let flag = rest.popFirst() {
+            if flag == "--json" {
+                isJSON = true
+                continue
+            }
+            guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
+            switch flag {
+            case "--only":
+                guard Self.names.contains(value) else { throw BenchmarkError("unknown benchmark \(value)\n\(usage)") }
+                only.insert(value)
+            case "--objects":
+                guard let count = Int(value), count > 0 else { throw BenchmarkError("--objects: a number, please") }
+                objectCount = count
+            case "--kubeconfig": kubeconfig = value
+            default: throw BenchmarkError("unknown argument \(flag)\n\(usage)")
+            }
+        }
+    }
+
+    /// Measures what was chosen; false when one of them could not be measured. The others are.
+    func run(into results: inout Results) async -> Bool {
+        if let kubeconfig {
+            let cluster = RealCluster(kubeconfig: kubeconfig, objectCount: objectCount)
+            return await attempt("a real API server") { try await cluster.run(into: &results) }
+        }
+        var isComplete = true
+        for name in Self.names where only.isEmpty || only.contains(name) {
+            if await !attempt(name, { try await measure(name, into: &results) }) { isComplete = false }
+        }
+        return isComplete
+    }
+
+    private func attempt(_ name: String, _ body: () async throws -> Void) async -> Bool {
+        say("measuring \(name) …")
+        do {
+            try await body()
+            return true
+        } catch {
+            say("Benchmarks: \(name): \(error)")
+            return false
+        }
+    }
+
+    private func measure(_ name: String, into results: inout Results) async throws {
+        switch name {
+        case "footprint": try await Footprint(objectCount: objectCount).run(into: &results)
+        case "noop": try await NoopReconciles.run(objectCount: objectCount, into: &results)
+        case "latency": try await EventLatency.run(objectCount: objectCount, into: &results)
+        case "first-action": try await FirstAction.run(objectCount: objectCount, into: &results)
+        case "idle": try await Idle.run(objectCount: objectCount, into: &results)
+        case "failover": try await Failover().run(into: &results)
+        default: try Decode.run(into: &results)
+        }
+    }
+}
+
+do {
+    let arguments = CommandLine.arguments.dropFirst()
+    switch arguments.first {
+    case "serve": try await ServerProcess.serve(Array(arguments.dropFirst()))
+    case "kubernetes":
+        let selection = try Selection(arguments.dropFirst())
+        var results = Results()
+        let isComplete = await selection.run(into: &results)
+        print(selection.isJSON ? results.json : results.table)
+        if !isComplete { exit(1) }
+    default: throw BenchmarkError(usage)
+    }
+} catch {
+    say("Benchmarks: \(error)")
+    exit(1)
+}
