@@ -123,6 +123,10 @@ let package = Package(
         tests("KernelsTests", ["Kernels"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
         tests("SandboxTests", ["Sandbox", "HTTP", "YAML", "Telemetry", "Encoding"]),
+        // One suite on the simulated cluster and on a real kube-apiserver; its goldens are the real one's replies.
+        tests(
+            "APIServerTests", ["OperatorCommand", "Sandbox", "HTTP", "YAML", "Telemetry", "Encoding"],
+            exclude: ["Golden"]),
         tests(
             "TrainerCommandTests",
             ["TrainerCommand", "Training", "TrainingContract", "Sandbox", "HTTP", "Telemetry", "Encoding"]),

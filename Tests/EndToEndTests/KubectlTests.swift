@@ -3,22 +3,28 @@ import Testing
 
 @testable import TrainyardCommand
 
-/// The kubectl that the tests use: TRAINYARD_KUBECTL, else the first in PATH.
+/// The kubectls that the tests use: those of TRAINYARD_KUBECTL, separated by colons, else the first in PATH.
 enum Kubectl {
-    static let path: String? = {
-        if let path = Environment.value("TRAINYARD_KUBECTL"), LocalFiles.isExecutable(path) { return path }
+    static let paths: [String] = {
+        let named = (Environment.value("TRAINYARD_KUBECTL") ?? "").split(separator: ":").map(String.init)
+        let executable = named.filter(LocalFiles.isExecutable)
+        if !executable.isEmpty { return executable }
         let folders = (Environment.value("PATH") ?? "").split(separator: ":")
-        return folders.map { "\($0)/kubectl" }.first(where: LocalFiles.isExecutable)
+        return folders.map { "\($0)/kubectl" }.first(where: LocalFiles.isExecutable).map { [$0] } ?? []
     }()
+
+    static var path: String? { paths.first }
 }
 
 /// `trainyard sandbox up` as a process, and an unmodified kubectl against it.
-private final class KubectlWorld: Sendable {
+final class KubectlWorld: Sendable {
     let folder: TestFolder
+    private let program: String?
     private let up: CommandProcess
     private let kubeconfig: String
 
-    init(options: [String] = []) async throws {
+    init(options: [String] = [], program: String? = Kubectl.path) async throws {
+        self.program = program
         folder = try TestFolder()
         let up = try CommandProcess(
             try BuiltPrograms.trainyard(), ["sandbox", "up", "--state-dir", "\(folder.path)/state"] + options,
@@ -32,18 +38,23 @@ private final class KubectlWorld: Sendable {
     }
 
     /// Starts kubectl with a home of its own, so that no cache of another cluster is in the way.
-    func start(_ name: String, _ arguments: [String]) throws -> CommandProcess {
-        try CommandProcess(
-            try #require(Kubectl.path), arguments, in: folder.path, name: name,
-            environment: ["KUBECONFIG": kubeconfig, "HOME": folder.path])
+    func start(
+        _ name: String, _ arguments: [String], environment: [String: String] = [:]
+    ) throws -> CommandProcess {
+        let own = ["KUBECONFIG": kubeconfig, "HOME": folder.path]
+        return try CommandProcess(
+            try #require(program), arguments, in: folder.path, name: name,
+            environment: own.merging(environment) { $1 })
     }
 
     /// Runs kubectl to its end; both streams.
-    func kubectl(_ arguments: String..., status: Int32 = 0, within timeout: Duration = .seconds(60)) async throws
-        -> String
-    {
+    @discardableResult
+    func kubectl(
+        _ arguments: String..., status: Int32 = 0, environment: [String: String] = [:],
+        within timeout: Duration = .seconds(60)
+    ) async throws -> String {
         let name = "kubectl-\(UInt64.random(in: 0 ... .max))"
-        let run = try start(name, arguments)
+        let run = try start(name, arguments, environment: environment)
         let exit = await run.exit(within: timeout)
         let text = run.output + run.errors
         #expect(exit == .status(status), "kubectl \(arguments.joined(separator: " ")): \(text)")

@@ -53,8 +53,13 @@ public final class SimulatedCluster: OptionServing, Sendable {
     /// Ends all watches, as a server that stops or a connection that breaks does; clients resume.
     public func endWatches() { state.withLock { $0.store.endWatches() } }
 
-    /// Forgets the event history: watches that resume from before get 410.
-    public func compact() { state.withLock { $0.store.compact() } }
+    /// Forgets the event history: watches that resume from before, and lists that go on, get 410.
+    public func compact() {
+        state.withLock { state in
+            state.store.compact()
+            state.continuations.expire()
+        }
+    }
 
     /// All objects, for `ClusterConfiguration.snapshot` of a later run.
     public func snapshot() -> JSONValue { state.withLock { $0.store.snapshot } }
@@ -72,9 +77,8 @@ public final class SimulatedCluster: OptionServing, Sendable {
         if let reply = healthReply(path) { return reply }
         let authorization = try authenticate(request, path: path)
         if let reply = try documentReply(request, segments, responder, authorization) { return reply }
-        let resourceRequest = try state.withLock { state throws(StatusError) in
-            try Router.resourceRequest(request, segments, state.registry, now: responder.now)
-        }
+        let resourceRequest = try resourceRequest(request, segments, authorization, now: responder.now)
+        try responder.checkAccept(resourceRequest.definition)
         if !authorization.allows(resourceRequest) { throw authorization.refusal(resourceRequest) }
         if resourceRequest.subresource == "log" { return try await logs(resourceRequest) }
         if resourceRequest.verb == "watch" { return try watch(resourceRequest, responder, options) }
@@ -84,7 +88,23 @@ public final class SimulatedCluster: OptionServing, Sendable {
             }
             return try Router.perform(resourceRequest, authorization, on: &state)
         }
-        return responder.reply(outcome, resourceRequest)
+        return try responder.reply(outcome, resourceRequest)
+    }
+
+    /// Who may not ask for a resource is refused, whether it exists or not.
+    private func resourceRequest(
+        _ request: HTTPRequest, _ segments: [String], _ authorization: Authorization, now: Timestamp
+    ) throws(StatusError) -> ResourceRequest {
+        let registry = state.withLock { $0.registry }
+        do throws(StatusError) {
+            return try Router.resourceRequest(request, segments, registry, now: now)
+        } catch {
+            if let address = try? Router.address(segments, registry) {  // Not an address of a resource: `error` stands.
+                let verb = Router.verb(request, hasName: address.parts.count > 1)
+                if let refusal = authorization.refusal(address, verb: verb) { throw refusal }
+            }
+            throw error
+        }
     }
 
     private func healthReply(_ path: String) -> HTTPReply? {
@@ -98,9 +118,7 @@ public final class SimulatedCluster: OptionServing, Sendable {
         let header = request.headers["Authorization"] ?? ""
         let token = header.lowercased().hasPrefix("bearer ") ? String(header.dropFirst("bearer ".count)) : ""
         if let user = configuration.users[token] { return Authorization(user: user) }
-        if token.isEmpty, path == "/version" {
-            return Authorization(user: SimulatedUser(name: "system:anonymous", rules: []))
-        }
+        if header.isEmpty { return Authorization(user: Authorization.anonymous) }
         throw .unauthorized
     }
 
@@ -108,19 +126,15 @@ public final class SimulatedCluster: OptionServing, Sendable {
         _ request: HTTPRequest, _ segments: [String], _ responder: Responder, _ authorization: Authorization
     ) throws(StatusError) -> HTTPReply? {
         guard request.method == .get else { return nil }
+        let path = "/" + segments.joined(separator: "/")
         let documents = state.withLock { Documents(registry: $0.registry, version: configuration.version) }
         guard let document = documents.document(segments, accept: request.headers["Accept"] ?? "") else {
-            if segments.first != "api", segments.first != "apis" {
-                let path = "/" + segments.joined(separator: "/")
-                guard authorization.allows(verb: "get", path: path) else {
-                    throw StatusError(
-                        403, "Forbidden",
-                        "forbidden: User \"\(authorization.user.name)\" cannot get path \"\(path)\"", details: [:])
-                }
-                throw .noSuchPath
-            }
-            return nil
+            guard segments.first != "api", segments.first != "apis" else { return nil }
+            guard authorization.allows(verb: "get", path: path) else { throw authorization.refusal(path: path) }
+            // What the root page lists is what there is.
+            return responder.json(["paths": .array(Documents.paths.map(JSONValue.string))], status: 404)
         }
+        guard authorization.allows(verb: "get", path: path) else { throw authorization.refusal(path: path) }
         return responder.json(document.body, contentType: document.contentType)
     }
 
@@ -146,7 +160,7 @@ public final class SimulatedCluster: OptionServing, Sendable {
     ) throws(StatusError) -> HTTPReply {
         let watcher = try state.withLock { state throws(StatusError) in try state.watch(request) }
         if options.watchCollects > .zero { watcher.collect(for: options.watchCollects, on: configuration.clock) }
-        return responder.stream(watcher, request) { [self] in
+        return try responder.stream(watcher, request) { [self] in
             state.withLock { $0.store.detach(watcher, from: request.definition.storage) }
         }
     }

@@ -49,11 +49,11 @@ import Testing
         _ = try await apply(["size": 1], by: "one")
         let reply = try await apply(["size": 2], by: "two")
         #expect(reply.status == 409)
-        #expect(reply.message == "Apply failed with 1 conflict: conflict with \"one\" using example.dev/v1: .spec.size")
+        #expect(reply.message == "Apply failed with 1 conflict: conflict with \"one\": .spec.size")
         #expect(
             reply.json.value(at: ["details", "causes"]) == [
                 [
-                    "reason": "FieldManagerConflict", "message": "conflict with \"one\" using example.dev/v1",
+                    "reason": "FieldManagerConflict", "message": "conflict with \"one\"",
                     "field": ".spec.size",
                 ]
             ])

@@ -59,7 +59,11 @@ enum ManagedFields {
         _ config: JSONValue, to live: JSONValue?, by writer: FieldWriter, force: Bool, _ definition: ResourceDefinition
     ) throws(StatusError) -> JSONValue {
         let schema = MergeSchema(definition)
-        let config = plain(config) ?? config
+        var config = plain(config) ?? config
+        // Empty maps of built-in kinds are left out when they are decoded.
+        if !definition.isCustom, case .object(let members) = config {
+            config = .object(members.filter { $0.value != [:] })
+        }
         var entries = live.map { self.entries(of: $0, fallback: nil).entries } ?? []
         let applied = owned(FieldComparison.fields(of: config, schema))
         let base = plain(live) ?? .object([:])
@@ -83,14 +87,16 @@ enum ManagedFields {
     }
 
     private static func conflict(_ conflicts: [(FieldWriter, FieldSet)]) -> StatusError {
+        let causeCount = conflicts.reduce(0) { $0 + $1.1.shownPaths.count }
         var causes: [JSONValue] = []
         var parts: [String] = []
         for (writer, fields) in conflicts {
             let subresource = writer.subresource.isEmpty ? "" : " with subresource \"\(writer.subresource)\""
-            let manager = "\"\(writer.manager)\"\(subresource) using \(writer.apiVersion)"
+            let version = writer.operation == .update ? " using \(writer.apiVersion)" : ""
+            let manager = "\"\(writer.manager)\"\(subresource)\(version)"
             let paths = fields.shownPaths
             parts.append(
-                paths.count == 1
+                causeCount == 1
                     ? "conflict with \(manager): \(paths[0])"
                     : "conflicts with \(manager):\n" + paths.map { "- \($0)" }.joined(separator: "\n"))
             causes += paths.map {
@@ -159,7 +165,7 @@ enum ManagedFields {
             members: Set(
                 [
                     "name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields",
-                    "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generateName",
+                    "resourceVersion",
                 ].map(PathElement.field)))
         return set
     }()

@@ -6,7 +6,11 @@ enum MergePatch {
         guard case .object(let changes) = patch else { return patch }
         var members = target.objectValue ?? [:]
         for (key, value) in changes {
-            members[key] = value.isNull ? nil : patched(members[key] ?? .null, value)
+            if value.isNull {
+                members.removeValue(forKey: key)
+            } else {
+                members[key] = patched(members[key] ?? .null, value)
+            }
         }
         return .object(members)
     }
@@ -16,12 +20,17 @@ enum MergePatch {
 enum JSONPatch {
     static func patched(_ target: JSONValue, _ patch: JSONValue) throws(StatusError) -> JSONValue {
         guard case .array(let operations) = patch, operations.count <= 10_000 else {
-            throw .badRequest("error decoding patch: a JSON patch is a list of at most 10000 operations")
+            guard patch.arrayValue == nil else {
+                throw StatusError(
+                    413, "RequestEntityTooLarge",
+                    "The allowed maximum operations in a JSON patch is 10000, got \(patch.arrayValue?.count ?? 0)")
+            }
+            throw .badRequest("json: cannot unmarshal \(patch.typeName) into Go value of type jsonpatch.Patch")
         }
         var result = target
         for operation in operations {
             guard let name = operation["op"]?.stringValue, let path = operation["path"]?.stringValue else {
-                throw .badRequest("error decoding patch: op and path are needed")
+                throw failure
             }
             try apply(name, pointer(path), operation, to: &result)
         }
@@ -43,19 +52,19 @@ enum JSONPatch {
                     try value(operation), at: path[...], to: try removing(path[...], from: target))
         case "test":
             guard let found = try? read(path, in: target), found == (try value(operation)) else {
-                throw failure("testing value \(operation["path"]?.stringValue ?? "") failed")
+                throw failure
             }
         case "move", "copy":
             let from = pointer(operation["from"]?.stringValue ?? "")
             let moved = try read(from, in: target)
             if name == "move" { target = try removing(from[...], from: target) }
             target = try adding(moved, at: path[...], to: target)
-        default: throw .badRequest("error decoding patch: unknown operation \(name)")
+        default: throw failure
         }
     }
 
     private static func value(_ operation: JSONValue) throws(StatusError) -> JSONValue {
-        guard let value = operation["value"] else { throw .badRequest("error decoding patch: value is needed") }
+        guard let value = operation["value"] else { throw failure }
         return value
     }
 
@@ -71,12 +80,12 @@ enum JSONPatch {
         for key in path {
             switch current {
             case .object(let members):
-                guard let next = members[key] else { throw missing(path) }
+                guard let next = members[key] else { throw failure }
                 current = next
             case .array(let elements):
-                guard let index = Int(key), elements.indices.contains(index) else { throw missing(path) }
+                guard let index = Int(key), elements.indices.contains(index) else { throw failure }
                 current = elements[index]
-            default: throw missing(path)
+            default: throw failure
             }
         }
         return current
@@ -92,53 +101,51 @@ enum JSONPatch {
             if rest.isEmpty {
                 members[key] = value
             } else {
-                guard let child = members[key] else { throw missing(Array(path)) }
+                guard let child = members[key] else { throw failure }
                 members[key] = try adding(value, at: rest, to: child)
             }
             return .object(members)
         case .array(var elements):
             if rest.isEmpty {
                 let index = key == "-" ? elements.count : Int(key) ?? -1
-                guard (0...elements.count).contains(index) else { throw missing(Array(path)) }
+                guard (0...elements.count).contains(index) else { throw failure }
                 elements.insert(value, at: index)
             } else {
-                guard let index = Int(key), elements.indices.contains(index) else { throw missing(Array(path)) }
+                guard let index = Int(key), elements.indices.contains(index) else { throw failure }
                 elements[index] = try adding(value, at: rest, to: elements[index])
             }
             return .array(elements)
-        default: throw missing(Array(path))
+        default: throw failure
         }
     }
 
     private static func removing(
         _ path: ArraySlice<String>, from target: JSONValue
     ) throws(StatusError) -> JSONValue {
-        guard let key = path.first else { throw missing([]) }
+        guard let key = path.first else { throw failure }
         let rest = path.dropFirst()
         switch target {
         case .object(var members):
-            guard let child = members[key] else { throw missing(Array(path)) }
-            members[key] = rest.isEmpty ? nil : try removing(rest, from: child)
+            guard let child = members[key] else { throw failure }
+            if rest.isEmpty {
+                members.removeValue(forKey: key)
+            } else {
+                members[key] = try removing(rest, from: child)
+            }
             return .object(members)
         case .array(var elements):
-            guard let index = Int(key), elements.indices.contains(index) else { throw missing(Array(path)) }
+            guard let index = Int(key), elements.indices.contains(index) else { throw failure }
             if rest.isEmpty {
                 elements.remove(at: index)
             } else {
                 elements[index] = try removing(rest, from: elements[index])
             }
             return .array(elements)
-        default: throw missing(Array(path))
+        default: throw failure
         }
     }
 
-    private static func missing(_ path: [String]) -> StatusError {
-        failure("the path /\(path.joined(separator: "/")) does not exist")
-    }
-
-    private static func failure(_ detail: String) -> StatusError {
-        StatusError(
-            422, "Invalid", "the server rejected our request due to an error in our request",
-            details: ["causes": [["reason": "UnexpectedServerResponse", "message": .string(detail)]]])
-    }
+    /// The API server does not say which operation failed.
+    private static let failure = StatusError(
+        422, "Invalid", "the server rejected our request due to an error in our request", details: [:])
 }

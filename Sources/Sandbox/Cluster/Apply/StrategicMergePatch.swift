@@ -23,7 +23,7 @@ enum StrategicMergePatch {
         }
         for (key, value) in changes where !key.hasPrefix("$") {
             if value.isNull {
-                members[key] = nil
+                members.removeValue(forKey: key)
                 continue
             }
             let memberSchema = schema.member(key)
@@ -65,7 +65,8 @@ enum StrategicMergePatch {
             let merged = try mergedElements(old, patch, schema, key: key)
             return .array(ordered(merged, by: order) { $0[key] })
         case .set:
-            let merged = old + patch.filter { !old.contains($0) }
+            // The patch's elements come first, as the API server merges lists of texts.
+            let merged = patch + old.filter { !patch.contains($0) }
             return .array(ordered(merged, by: order) { $0 })
         case .map, .atomic: return .array(patch.map(withoutDirectives))
         }
@@ -80,7 +81,10 @@ enum StrategicMergePatch {
         var result = old
         for change in patch {
             guard let identity = change[key] else {
-                throw .badRequest("map: \(change.serializedText()) does not contain declared merge key: \(key)")
+                let members = (change.objectValue ?? [:]).sorted { $0.key < $1.key }
+                    .map { "\($0.key):\($0.value.stringValue ?? $0.value.serializedText())" }
+                throw .unexplained(
+                    "map: map[\(members.joined(separator: " "))] does not contain declared merge key: \(key)")
             }
             let index = result.firstIndex { $0[key] == identity }
             if change["$patch"] == "delete" {

@@ -2,7 +2,13 @@ import Encoding
 
 /// The columns of kubectl's tables.
 enum BuiltInColumns {
-    static let name = PrinterColumn(name: "Name", type: "string", format: "name", description: "Name") { object, _ in
+    static let name = PrinterColumn(
+        name: "Name", type: "string", format: "name",
+        description: "Name must be unique within a namespace. Is required when creating resources, although some "
+            + "resources may allow a client to request the generation of an appropriate name automatically. Name is "
+            + "primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: "
+            + "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+    ) { object, _ in
         .string(object.objectName)
     }
     static let age = date("Age") { $0.metadata("creationTimestamp") }
@@ -84,11 +90,11 @@ enum BuiltInColumns {
 
     static let secrets = [
         text("Type") { $0["type"] },
-        PrinterColumn(name: "Data", type: "integer") { object, _ in count(object["data"]) }, age,
+        PrinterColumn(name: "Data", type: "string") { object, _ in count(object["data"]) }, age,
     ]
 
     static let configMaps = [
-        PrinterColumn(name: "Data", type: "integer") { object, _ in
+        PrinterColumn(name: "Data", type: "string") { object, _ in
             .integer(
                 Int64((object["data"]?.objectValue ?? [:]).count + (object["binaryData"]?.objectValue ?? [:]).count))
         },
@@ -97,26 +103,53 @@ enum BuiltInColumns {
 
     static let events = [
         PrinterColumn(name: "Last Seen", type: "string") { event, now in
-            let time =
-                event.value(at: ["series", "lastObservedTime"]) ?? present(event["lastTimestamp"])
-                ?? present(event["eventTime"]) ?? event.metadata("creationTimestamp")
-            return .string(
-                time?.stringValue.flatMap { Timestamp($0) }.map { HumanDuration.age(since: $0, now: now) }
-                    ?? "<unknown>")
+            let last = event.value(at: ["series", "lastObservedTime"]) ?? present(event["lastTimestamp"])
+            return age(since: last ?? first(event), now: now)
         },
-        text("Type") { $0["type"] },
-        text("Reason") { $0["reason"] },
+        plain("Type") { $0["type"] },
+        plain("Reason") { $0["reason"] },
         PrinterColumn(name: "Object", type: "string") { event, _ in
-            let object = event["involvedObject"]
-            return .string(
-                "\((object?["kind"]?.stringValue ?? "").lowercased())/\(object?["name"]?.stringValue ?? "")")
+            let kind = (event.value(at: ["involvedObject", "kind"])?.stringValue ?? "").lowercased()
+            let name = event.value(at: ["involvedObject", "name"])?.stringValue ?? ""
+            return .string(name.isEmpty ? kind : "\(kind)/\(name)")
         },
-        wide("Source") { $0.value(at: ["source", "component"]) ?? $0["reportingComponent"] },
-        text("Message") { $0["message"] },
-        wide("Count") {
-            .string(String($0["count"]?.integerValue ?? $0.value(at: ["series", "count"])?.integerValue ?? 1))
+        plain("Subobject", priority: 1) { $0.value(at: ["involvedObject", "fieldPath"]) },
+        PrinterColumn(name: "Source", type: "string", priority: 1) { event, _ in .string(source(event)) },
+        plain("Message") { $0["message"] },
+        PrinterColumn(name: "First Seen", type: "string", priority: 1) { event, now in
+            age(since: first(event), now: now)
+        },
+        PrinterColumn(name: "Count", type: "string", priority: 1) { event, _ in
+            // A series counts what came after the event that began it.
+            let series = event.value(at: ["series", "count"])?.integerValue.map { $0 + 1 }
+            return .integer(series ?? max(event["count"]?.integerValue ?? 1, 1))
+        },
+        PrinterColumn(name: "Name", type: "string", priority: 1, isName: true) { event, _ in .string(event.objectName)
         },
     ]
+
+    private static func first(_ event: JSONValue) -> JSONValue? {
+        present(event["firstTimestamp"]) ?? present(event["eventTime"])
+    }
+
+    private static func age(since time: JSONValue?, now: Timestamp) -> JSONValue {
+        .string(self.time(time).map { HumanDuration.age(since: $0, now: now) } ?? "<unknown>")
+    }
+
+    /// Who reported an event, and from where.
+    private static func source(_ event: JSONValue) -> String {
+        let old = ["component", "host"].compactMap { event.value(at: ["source", $0])?.stringValue }
+        let new = ["reportingComponent", "reportingInstance"].compactMap { event[$0]?.stringValue }
+        return (old.isEmpty ? new : old).filter { !$0.isEmpty }.joined(separator: ", ")
+    }
+
+    private static func plain(
+        _ name: String, priority: Int64 = 0, _ value: @escaping @Sendable (JSONValue) -> JSONValue?
+    ) -> PrinterColumn {
+        PrinterColumn(name: name, type: "string", priority: priority) { object, _ in
+            .string(value(object)?.stringValue ?? "")
+        }
+    }
 
     static let jobs = [
         PrinterColumn(name: "Status", type: "string") { job, _ in

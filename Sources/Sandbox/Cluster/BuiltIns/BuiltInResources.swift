@@ -10,6 +10,7 @@ enum BuiltInResources {
         var namespaces = resource("", "v1", "Namespace", "namespaces", "ns", subresources: ["status", "finalize"])
         namespaces.isNamespaced = false
         namespaces.nameRule = .label
+        namespaces.verbs.removeAll { $0 == "deletecollection" }
         namespaces.selectableFields = ["status.phase": ["status", "phase"]]
         namespaces.columns = BuiltInColumns.namespaces
         var pods = resource("", "v1", "Pod", "pods", "po", subresources: ["status", "log", "binding"])
@@ -165,6 +166,13 @@ enum SchemaText {
     static func defaulted(_ schema: JSONValue, _ value: JSONValue) -> JSONValue {
         var schema = schema
         schema["default"] = value
+        return schema
+    }
+
+    /// A schema that knows all fields: others are refused, warned of or dropped.
+    static func complete(_ schema: JSONValue) -> JSONValue {
+        var schema = schema
+        schema["x-kubernetes-preserve-unknown-fields"] = nil
         return schema
     }
 

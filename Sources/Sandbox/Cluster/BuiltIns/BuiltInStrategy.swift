@@ -18,6 +18,7 @@ enum BuiltInStrategy {
             object["status"] = ["loadBalancer": [:]]
             ServiceRules.setDefaults(&object)
         case ("", "secrets"): moveStringData(&object)
+        case ("", "events"): EventRules.complete(&object)
         case ("batch", "jobs"): JobRules.prepareForCreate(&object)
         case (CustomResources.collection.group, CustomResources.collection.plural):
             object = CustomResources.completed(object, now: now)
@@ -32,6 +33,7 @@ enum BuiltInStrategy {
         case ("", "pods"): PodRules.setDefaults(&object)
         case ("", "services"): ServiceRules.keepAddress(&object, old)
         case ("", "secrets"): moveStringData(&object)
+        case ("", "events"): EventRules.complete(&object)
         case ("batch", "jobs"): JobRules.prepareForUpdate(&object, old)
         case (CustomResources.collection.group, CustomResources.collection.plural):
             object.set(object.value(at: ["spec", "names"]), at: ["status", "acceptedNames"])
@@ -45,7 +47,10 @@ enum BuiltInStrategy {
         case ("", "services"): ServiceRules.errors(object)
         case ("batch", "jobs"): JobRules.errors(object, old)
         case ("apps", "controllerrevisions"): revisionErrors(object, old)
-        case ("", "configmaps"), ("", "secrets"): immutableErrors(object, old)
+        case ("", "configmaps"): sizeErrors(object) + immutableErrors(object, old)
+        case ("", "secrets"): sizeErrors(object) + typeErrors(object, old) + immutableErrors(object, old)
+        case ("coordination.k8s.io", "leases"): leaseErrors(object)
+        case ("", "events"): EventRules.errors(object, old, definition)
         default: []
         }
     }
@@ -85,6 +90,41 @@ enum BuiltInStrategy {
     private static func revisionErrors(_ object: JSONValue, _ old: JSONValue?) -> [FieldError] {
         guard let old, object["data"] != old["data"] else { return [] }
         return [FieldError(.invalid, "data", value: "object", "field is immutable")]
+    }
+
+    /// Config maps and secrets hold at most a mebibyte.
+    private static func sizeErrors(_ object: JSONValue) -> [FieldError] {
+        var size = 0
+        for (key, isEncoded) in [("data", object.kind == "Secret"), ("binaryData", true)] {
+            for value in (object[key]?.objectValue ?? [:]).values {
+                let count = value.stringValue?.utf8.count ?? 0
+                size += isEncoded ? count / 4 * 3 : count
+            }
+        }
+        guard size > 1 << 20 else { return [] }
+        var error = FieldError(.tooLong, "", "may not be more than 1048576 bytes")
+        error.path = object.kind == "Secret" ? "data" : "[]"
+        return [error]
+    }
+
+    private static func leaseErrors(_ lease: JSONValue) -> [FieldError] {
+        var errors: [FieldError] = []
+        if let seconds = lease.value(at: ["spec", "leaseDurationSeconds"])?.integerValue, seconds <= 0 {
+            errors.append(
+                FieldError(
+                    .invalid, "spec.leaseDurationSeconds", value: .integer(seconds), "must be greater than 0"))
+        }
+        if let count = lease.value(at: ["spec", "leaseTransitions"])?.integerValue, count < 0 {
+            errors.append(
+                FieldError(
+                    .invalid, "spec.leaseTransitions", value: .integer(count), "must to greater or equal than 0"))
+        }
+        return errors
+    }
+
+    private static func typeErrors(_ object: JSONValue, _ old: JSONValue?) -> [FieldError] {
+        guard let old, object["type"] != old["type"] else { return [] }
+        return [FieldError(.invalid, "type", value: object["type"] ?? "", "field is immutable")]
     }
 
     private static func immutableErrors(_ object: JSONValue, _ old: JSONValue?) -> [FieldError] {

@@ -44,16 +44,18 @@ enum CoreSchemas {
             ]),
         ])
 
-    static let secret = Text.kind(
-        "Secret holds secret data of a certain type.",
-        [
-            "data": Text.stringMap, "stringData": Text.stringMap, "immutable": Text.boolean,
-            "type": Text.defaulted(Text.string, "Opaque"),
-        ])
+    static let secret = Text.complete(
+        Text.kind(
+            "Secret holds secret data of a certain type.",
+            [
+                "data": Text.stringMap, "stringData": Text.stringMap, "immutable": Text.boolean,
+                "type": Text.defaulted(Text.string, "Opaque"),
+            ]))
 
-    static let configMap = Text.kind(
-        "ConfigMap holds configuration data for pods to consume.",
-        ["data": Text.stringMap, "binaryData": Text.stringMap, "immutable": Text.boolean])
+    static let configMap = Text.complete(
+        Text.kind(
+            "ConfigMap holds configuration data for pods to consume.",
+            ["data": Text.stringMap, "binaryData": Text.stringMap, "immutable": Text.boolean]))
 
     static let serviceAccount = Text.kind(
         "ServiceAccount binds together a name and an identity.",

@@ -77,7 +77,8 @@ enum CustomResources {
                 path.cell(object, type: type, now: now)
             }
             printer.format = column["format"]?.stringValue ?? ""
-            printer.description = column["description"]?.stringValue ?? ""
+            printer.description =
+                column["description"]?.stringValue ?? "Custom resource definition column (in JSONPath format): \(text)"
             printer.priority = column["priority"]?.integerValue ?? 0
             result.append(printer)
         }

@@ -59,7 +59,11 @@ enum JobRules {
                 FieldError(.required, "spec.completions", "when completion mode is Indexed"))
         }
         let policy = spec.value(at: ["template", "spec", "restartPolicy"])?.stringValue ?? "Always"
-        if policy != "OnFailure", policy != "Never" {
+        if policy == "Always" {
+            errors.append(
+                FieldError(
+                    .required, "spec.template.spec.restartPolicy", "valid values: \"OnFailure\", \"Never\""))
+        } else if policy != "OnFailure", policy != "Never" {
             errors.append(
                 FieldError(
                     .notSupported, "spec.template.spec.restartPolicy", value: .string(policy),

@@ -120,6 +120,11 @@ enum ServiceRules {
             spec["clusterIP"] = .string("10.96.\(hash >> 8 & 255).\(hash & 255)")
         }
         if let address = spec["clusterIP"] { spec["clusterIPs"] = [address] }
+        if !isExternal {
+            for (key, value) in [
+                ("ipFamilies", ["IPv4"]), ("ipFamilyPolicy", "SingleStack"), ("internalTrafficPolicy", "Cluster"),
+            ] as [(String, JSONValue)] where spec[key] == nil { spec[key] = value }
+        }
         spec["ports"] = (spec["ports"]?.arrayValue).map { ports in
             .array(
                 ports.map { port in
@@ -142,7 +147,17 @@ enum ServiceRules {
         let isHeadless = service.value(at: ["spec", "clusterIP"]) == "None"
         let isExternal = service.value(at: ["spec", "type"]) == "ExternalName"
         let ports = service.value(at: ["spec", "ports"])?.arrayValue ?? []
-        guard ports.isEmpty, !isHeadless, !isExternal else { return [] }
+        var errors: [FieldError] = []
+        for (index, port) in ports.enumerated() {
+            for key in ["port", "targetPort"] {
+                guard let number = port[key]?.integerValue, !(1...65535).contains(number) else { continue }
+                errors.append(
+                    FieldError(
+                        .invalid, "spec.ports[\(index)].\(key)", value: .integer(number),
+                        "must be between 1 and 65535, inclusive"))
+            }
+        }
+        guard ports.isEmpty, !isHeadless, !isExternal else { return errors }
         return [FieldError(.required, "spec.ports")]
     }
 }

@@ -40,6 +40,13 @@ struct FieldError: Sendable, Hashable {
         self.detail = detail
     }
 
+    /// The only value that `dryRun` may have is `All`.
+    static func dryRun(_ asked: [String]) -> FieldError {
+        var error = FieldError(.notSupported, "dryRun", "supported values: \"All\"")
+        error.value = "[]string{\(asked.map { "\"\($0)\"" }.joined(separator: ", "))}"
+        return error
+    }
+
     /// Without the path: the message of a cause.
     var body: String {
         let head = value.map { "\(kind.words): \($0)" } ?? kind.words

@@ -33,19 +33,21 @@ enum NameRule: Sendable {
 
 /// The checks of every object's metadata.
 enum MetadataValidation {
-    static func errors(_ object: JSONValue, rule: NameRule, old: JSONValue?) -> [FieldError] {
+    static func errors(_ object: JSONValue, _ definition: ResourceDefinition, old: JSONValue?) -> [FieldError] {
+        let rule = definition.nameRule
         var errors: [FieldError] = []
         let name = object.objectName
         if name.isEmpty {
             errors.append(FieldError(.required, "metadata.name", "name or generateName is required"))
         } else if name.utf8.count > 253 {
-            errors.append(FieldError(.invalid, "metadata.name", value: .string(name), "must be no more than 253 bytes"))
+            errors.append(
+                FieldError(.invalid, "metadata.name", value: .string(name), "must be no more than 253 characters"))
         } else if old == nil, let detail = rule.error(name) {
             errors.append(FieldError(.invalid, "metadata.name", value: .string(name), detail))
         }
         errors += labelErrors(object)
         errors += annotationErrors(object)
-        errors += finalizerErrors(object, old)
+        errors += finalizerErrors(object, old, needDomains: !definition.isCustom)
         errors += ownerErrors(object)
         return errors
     }
@@ -53,20 +55,11 @@ enum MetadataValidation {
     private static func labelErrors(_ object: JSONValue) -> [FieldError] {
         var errors: [FieldError] = []
         for (key, value) in (object.metadata("labels")?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
-            if !isQualifiedName(key) {
-                errors.append(FieldError(.invalid, "metadata.labels", value: .string(key), qualifiedNameRule))
+            errors += qualifiedNameErrors(key).map {
+                FieldError(.invalid, "metadata.labels", value: .string(key), $0)
             }
-            guard let text = value.stringValue else {
-                errors.append(FieldError(.invalid, "metadata.labels", value: value, "must be a string"))
-                continue
-            }
-            if !isLabelValue(text) {
-                errors.append(
-                    FieldError(
-                        .invalid, "metadata.labels", value: .string(text),
-                        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-                            + "and must start and end with an alphanumeric character, and be no more than 63 characters"
-                    ))
+            errors += labelValueErrors(value.stringValue ?? "").map {
+                FieldError(.invalid, "metadata.labels", value: value, $0)
             }
         }
         return errors
@@ -75,13 +68,10 @@ enum MetadataValidation {
     private static func annotationErrors(_ object: JSONValue) -> [FieldError] {
         var errors: [FieldError] = []
         var size = 0
-        for (key, value) in object.metadata("annotations")?.objectValue ?? [:] {
+        for (key, value) in (object.metadata("annotations")?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
             size += key.utf8.count + (value.stringValue?.utf8.count ?? 0)
-            if !isQualifiedName(key.lowercased()) {
-                errors.append(FieldError(.invalid, "metadata.annotations", value: .string(key), qualifiedNameRule))
-            }
-            if value.stringValue == nil {
-                errors.append(FieldError(.invalid, "metadata.annotations", value: value, "must be a string"))
+            errors += qualifiedNameErrors(key.lowercased()).map {
+                FieldError(.invalid, "metadata.annotations", value: .string(key), $0)
             }
         }
         if size > 262_144 {
@@ -90,14 +80,23 @@ enum MetadataValidation {
         return errors
     }
 
-    private static func finalizerErrors(_ object: JSONValue, _ old: JSONValue?) -> [FieldError] {
+    /// Built-in kinds take only finalizers with a domain, beside the standard ones.
+    private static func finalizerErrors(
+        _ object: JSONValue, _ old: JSONValue?, needDomains: Bool
+    ) -> [FieldError] {
         var errors: [FieldError] = []
         let standard: Set<String> = ["orphan", "foregroundDeletion", "kubernetes"]
-        for finalizer in object.finalizers where !standard.contains(finalizer) {
-            if !isQualifiedName(finalizer) {
-                errors.append(
-                    FieldError(.invalid, "metadata.finalizers", value: .string(finalizer), qualifiedNameRule))
+        for finalizer in object.finalizers {
+            errors += qualifiedNameErrors(finalizer).map {
+                FieldError(.invalid, "metadata.finalizers", value: .string(finalizer), $0)
             }
+        }
+        for (index, finalizer) in object.finalizers.enumerated()
+        where needDomains && !finalizer.contains("/") && !standard.contains(finalizer) {
+            errors.append(
+                FieldError(
+                    .invalid, "metadata.finalizers[\(index)]", value: .string(finalizer),
+                    "name is neither a standard finalizer name nor is it fully qualified"))
         }
         if let old, old.deletionTimestamp != nil {
             let added = object.finalizers.filter { !old.finalizers.contains($0) }
@@ -116,10 +115,11 @@ enum MetadataValidation {
     private static func ownerErrors(_ object: JSONValue) -> [FieldError] {
         var errors: [FieldError] = []
         var controllers: [String] = []
-        for (index, reference) in object.ownerReferences.enumerated() {
-            let path = "metadata.ownerReferences[\(index)]"
-            for key in ["apiVersion", "kind", "name", "uid"] where (reference[key]?.stringValue ?? "").isEmpty {
-                errors.append(FieldError(.invalid, "\(path).\(key)", value: "", "must not be empty"))
+        for reference in object.ownerReferences {
+            let path = "metadata.ownerReferences"
+            for (key, word) in [("apiVersion", "version"), ("kind", "kind"), ("name", "name"), ("uid", "uid")]
+            where (reference[key]?.stringValue ?? "").isEmpty {
+                errors.append(FieldError(.invalid, "\(path).\(key)", value: "", "\(word) must not be empty"))
             }
             if reference["controller"]?.boolValue == true {
                 controllers.append("\(reference["kind"]?.stringValue ?? "")/\(reference["name"]?.stringValue ?? "")")
@@ -137,24 +137,47 @@ enum MetadataValidation {
 
     // MARK: Syntax
 
-    private static let qualifiedNameRule =
-        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-        + "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    private static let nameRule =
+        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+        + "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
         + "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 
-    static func isQualifiedName(_ text: String) -> Bool {
+    /// What is wrong with a label's key, in the words of `k8s.io/apimachinery/pkg/util/validation`.
+    static func qualifiedNameErrors(_ text: String) -> [String] {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        switch parts.count {
-        case 1: return isNamePart(parts[0])
-        case 2: return isSubdomain(String(parts[0])) && isNamePart(parts[1])
-        default: return false
+        guard parts.count <= 2, let name = parts.last else {
+            return [
+                "a qualified name \(nameRule) with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            ]
         }
+        var errors: [String] = []
+        if parts.count == 2 {
+            if parts[0].isEmpty {
+                errors.append("prefix part must be non-empty")
+            } else if let detail = NameRule.subdomain.error(String(parts[0])) {
+                errors.append("prefix part \(detail)")
+            }
+        }
+        if name.isEmpty { errors.append("name part must be non-empty") }
+        if name.utf8.count > 63 { errors.append("name part must be no more than 63 characters") }
+        if !isNameText(name) { errors.append("name part \(nameRule)") }
+        return errors
     }
 
-    static func isLabelValue(_ text: String) -> Bool { text.isEmpty || isNamePart(text[...]) }
+    static func labelValueErrors(_ text: String) -> [String] {
+        var errors: [String] = []
+        if text.utf8.count > 63 { errors.append("must be no more than 63 characters") }
+        if !text.isEmpty, !isNameText(text[...]) {
+            errors.append(
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
+                    + "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
+                    + "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')")
+        }
+        return errors
+    }
 
-    private static func isNamePart(_ text: Substring) -> Bool {
-        guard (1...63).contains(text.utf8.count), let first = text.utf8.first, let last = text.utf8.last else {
+    private static func isNameText(_ text: Substring) -> Bool {
+        guard let first = text.utf8.first, let last = text.utf8.last else {
             return false
         }
         return isAlphanumeric(first) && isAlphanumeric(last)

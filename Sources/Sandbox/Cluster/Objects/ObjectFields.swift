@@ -28,6 +28,12 @@ extension JSONValue {
         (metadata(key)?.objectValue ?? [:]).compactMapValues(\.stringValue)
     }
 
+    /// The metadata as the API server writes it: nothing is null, and empty lists and maps are left out.
+    mutating func tidyMetadata() {
+        guard case .object(let members) = self["metadata"] else { return }
+        self["metadata"] = .object(members.filter { $0.value != .null && $0.value != [:] && $0.value != [] })
+    }
+
     mutating func setFinalizers(_ finalizers: [String]) {
         setMetadata("finalizers", finalizers.isEmpty ? nil : .array(finalizers.map(JSONValue.string)))
     }

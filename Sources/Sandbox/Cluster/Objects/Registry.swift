@@ -23,6 +23,15 @@ struct Registry: Sendable {
         definitions[GroupVersion(group: group, version: version)]?.values.first { $0.kind == kind }
     }
 
+    func hasKind(_ kind: String, apiVersion: String) -> Bool {
+        definitions.contains { $0.value.values.contains { $0.kind == kind && $0.apiVersion == apiVersion } }
+    }
+
+    /// Whether the server itself has resources in a group; those of definitions are served by another handler.
+    func hasBuiltIns(in group: String) -> Bool {
+        definitions.contains { $0.key.group == group && $0.value.values.contains { !$0.isCustom } }
+    }
+
     /// Any version of a stored collection; the stored view first.
     func definition(of id: CollectionID) -> ResourceDefinition? {
         let candidates = definitions.values.flatMap(\.values).filter { $0.storage == id }

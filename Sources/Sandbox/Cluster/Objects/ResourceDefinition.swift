@@ -13,6 +13,8 @@ struct PrinterColumn: Sendable {
     var format = ""
     var description = ""
     var priority: Int64 = 0
+    /// Whether this is the object's name in another place than the first.
+    var isName = false
     /// The cell of an object.
     var cell: @Sendable (JSONValue, _ now: Timestamp) -> JSONValue
 }
@@ -30,6 +32,10 @@ struct ResourceDefinition: Sendable {
     /// `status`, `scale`, `log`, `binding`, …
     var subresources: Set<String> = []
     var verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+    /// In the order of discovery documents, which differs for custom resources.
+    var discoveryVerbs: [String] {
+        isCustom ? ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"] : verbs
+    }
     var nameRule = NameRule.subdomain
     /// nil: stored as it comes.
     var schema: Schema?
@@ -45,6 +51,8 @@ struct ResourceDefinition: Sendable {
     var columns: [PrinterColumn] = []
     /// Field selector labels beside metadata.name and metadata.namespace, with their paths.
     var selectableFields: [String: [String]] = [:]
+    /// Whether an unknown field label is refused in the words of a kind that has labels of its own.
+    var hasOwnFieldLabels: Bool { isCustom || !selectableFields.isEmpty }
     var storage: CollectionID
     var view = ObjectView.stored
 
@@ -87,7 +95,10 @@ enum ObjectView: Sendable {
 
     func shown(_ object: JSONValue) -> JSONValue {
         guard case .event = self else { return object }
-        return renamed(object, ObjectView.eventNames)
+        var shown = renamed(object, ObjectView.eventNames)
+        // Left out when empty, unlike their counterparts of the stored form.
+        for key in ["reportingController", "reportingInstance"] where shown[key] == "" { shown[key] = nil }
+        return shown
     }
 
     func stored(_ object: JSONValue) -> JSONValue {

@@ -21,22 +21,49 @@ struct DeleteOptions: Sendable {
     }
 
     init(_ request: ResourceRequest) throws(StatusError) {
-        let body = request.http.body.isEmpty ? JSONValue.object([:]) : try request.body()
-        gracePeriodSeconds =
-            body["gracePeriodSeconds"]?.integerValue ?? request.query("gracePeriodSeconds").flatMap { Int64($0) }
+        let body = try DeleteOptions.body(request)
+        let queried = try request.number("gracePeriodSeconds")
+        gracePeriodSeconds = body["gracePeriodSeconds"]?.integerValue ?? queried
         if let grace = gracePeriodSeconds, grace < 0 { gracePeriodSeconds = 1 }
         let policy = body["propagationPolicy"]?.stringValue ?? request.query("propagationPolicy")
-        if let policy {
-            guard let known = Propagation(rawValue: policy) else {
-                throw .badRequest("propagationPolicy: Invalid value: \"\(policy)\"")
-            }
-            propagation = known
-        } else if let orphans = body["orphanDependents"]?.boolValue {
-            propagation = orphans ? .orphan : .background
-        }
+        let orphans = body["orphanDependents"]?.boolValue
+        propagation = policy.flatMap(Propagation.init) ?? orphans.map { $0 ? .orphan : .background }
         uid = body.value(at: ["preconditions", "uid"])?.stringValue
         resourceVersion = body.value(at: ["preconditions", "resourceVersion"])?.stringValue
-        isDryRun = request.isDryRun || body["dryRun"]?.arrayValue?.contains("All") == true
+        let asked = request.http.url.query.filter { $0.name == "dryRun" }.map(\.value)
+        let dryRun = asked + (body["dryRun"]?.arrayValue?.compactMap(\.stringValue) ?? [])
+        isDryRun = dryRun.contains("All")
+        var errors: [FieldError] = []
+        if let policy, orphans != nil {
+            let detail = "orphanDependents and deletionPropagation cannot be both set"
+            errors.append(FieldError(.invalid, "propagationPolicy", value: .string(policy), detail))
+        }
+        if let policy, Propagation(rawValue: policy) == nil {
+            errors.append(
+                FieldError(
+                    .notSupported, "propagationPolicy", value: .string(policy),
+                    "supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""))
+        }
+        if !dryRun.allSatisfy({ $0 == "All" }) { errors.append(FieldError.dryRun(dryRun)) }
+        guard errors.isEmpty else { throw .invalidOptions("DeleteOptions", errors) }
+    }
+
+    private static func body(_ request: ResourceRequest) throws(StatusError) -> JSONValue {
+        guard !request.http.body.isEmpty else { return [:] }
+        let body: JSONValue
+        do throws(StatusError) {
+            body = try request.body()
+        } catch {
+            // The API server takes what it cannot decode here for a fault of its own.
+            throw error.code == 400 ? .unexplained(error.message) : error
+        }
+        let kind = body["kind"]?.stringValue ?? "DeleteOptions"
+        guard kind == "DeleteOptions" else {
+            throw .unexplained(
+                "no kind \"\(kind)\" is registered for version \"\(body.apiVersion)\" in scheme "
+                    + "\"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go\"")
+        }
+        return body
     }
 }
 
@@ -68,10 +95,14 @@ extension ClusterState {
             changed.setFinalizers(finalizers)
         }
         if finalizers.isEmpty, grace == 0, !BuiltInStrategy.isEmptiedFirst(definition) {
-            guard !options.isDryRun else { return .gone(object) }
+            // A pod is first marked, then removed: watchers see both.
+            let isPod = definition.storage == CollectionID(group: "", plural: "pods")
+            if isPod { markDeleted(&changed, old: object, grace: grace, definition, now: now) }
+            guard !options.isDryRun else { return .gone(isPod ? changed : object) }
+            if isPod, changed != object { changed = store.put(changed, at: key) }
             store.remove(key)
             unregisterIfDefinition(object, definition)
-            return .gone(object)
+            return .gone(isPod ? changed : object)
         }
         markDeleted(&changed, old: object, grace: grace, definition, now: now)
         guard changed != object, !options.isDryRun else { return .waiting(changed) }
@@ -82,15 +113,16 @@ extension ClusterState {
         _ object: JSONValue, _ definition: ResourceDefinition, _ options: DeleteOptions
     ) throws(StatusError) {
         if let uid = options.uid, uid != object.uid {
-            throw .conflict(
+            throw .deleteConflict(
                 definition, object.objectName,
-                "Precondition failed: UID in precondition: \(uid), UID in object meta: \(object.uid)")
+                "the UID in the precondition (\(uid)) does not match the UID in record (\(object.uid)). The object "
+                    + "might have been deleted and then recreated")
         }
         if let version = options.resourceVersion, version != object.resourceVersion {
-            throw .conflict(
+            throw .deleteConflict(
                 definition, object.objectName,
-                "Precondition failed: ResourceVersion in precondition: \(version), ResourceVersion in object meta: "
-                    + object.resourceVersion)
+                "the ResourceVersion in the precondition (\(version)) does not match the ResourceVersion in record "
+                    + "(\(object.resourceVersion)). The object might have been modified")
         }
     }
 

@@ -13,9 +13,19 @@ extension ClusterState {
         let definition = request.definition
         let accepted = PatchType.allCases.filter { $0 != .strategic || !definition.isCustom }
         guard let type = PatchType(rawValue: request.contentType), accepted.contains(type) else {
-            throw .unsupportedMediaType(request.contentType, accepted: accepted.map(\.rawValue))
+            // The router in front of the built-in kinds says no more than the code.
+            throw definition.isCustom
+                ? .unsupportedMediaType(request.contentType, accepted: accepted.map(\.rawValue))
+                : StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details: [:])
         }
-        let patch = try request.body()
+        try request.checkOptions("PatchOptions")
+        let patch: JSONValue
+        do throws(StatusError) {
+            patch = try request.patchBody()
+        } catch {
+            // A merge patch that is no JSON is taken for a fault of the server.
+            throw type == .merge && error.code == 400 ? .unexplained(error.message) : error
+        }
         if type == .apply { return try apply(request, name: name, patch) }
         guard let old = store.object(request.key(name)) else { throw .notFound(definition, name) }
         let shown = shown(old, definition)
@@ -26,7 +36,25 @@ extension ClusterState {
         case .strategic: patched = try StrategicMergePatch.patched(shown, patch, definition)
         case .apply: patched = shown
         }
-        return try update(request, name: name, patched)
+        return try update(request, name: name, try checkPatched(patched, patch, request, name: name))
+    }
+
+    /// What a patch must not make of an object.
+    private func checkPatched(
+        _ patched: JSONValue, _ patch: JSONValue, _ request: ResourceRequest, name: String
+    ) throws(StatusError) -> JSONValue {
+        let definition = request.definition
+        guard patched.objectValue != nil else {
+            let detail =
+                "couldn't get version/kind; json parse error: json: cannot unmarshal \(patched.typeName) into Go value "
+                + "of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
+                + "\"json:\\\"kind,omitempty\\\"\" }"
+            throw .undecodablePatch(patched, detail)
+        }
+        guard definition.isCustom, patched.apiVersion != definition.apiVersion else { return patched }
+        let error = FieldError(
+            .invalid, "apiVersion", value: .string(patched.apiVersion), "must be \(definition.apiVersion)")
+        throw .invalid(definition, name, [error])
     }
 
     /// Server-side apply: creates what is not there.
@@ -34,10 +62,6 @@ extension ClusterState {
         _ request: ResourceRequest, name: String, _ config: JSONValue
     ) throws(StatusError) -> WriteResult {
         let definition = request.definition
-        guard request.query("fieldManager") != nil else {
-            throw .invalid(
-                definition, name, [FieldError(.required, "fieldManager", "is required for apply patch")])
-        }
         guard config.metadata("managedFields").map(\.isNull) ?? true else {
             throw .badRequest("metadata.managedFields must be nil")
         }
@@ -55,8 +79,8 @@ extension ClusterState {
             return try create(request, definition.view.shown(applied), keepsManagedFields: true)
         }
         if let uid = config.metadata("uid")?.stringValue, uid != live.uid {
-            throw .conflict(
-                definition, name, "Precondition failed: UID in precondition: \(uid), UID in object meta: \(live.uid)")
+            let error = FieldError(.invalid, "metadata.uid", value: .string(uid), "field is immutable")
+            throw .invalid(definition, name, [error, error])
         }
         if !config.resourceVersion.isEmpty, config.resourceVersion != live.resourceVersion {
             throw .modified(definition, name)
@@ -72,10 +96,16 @@ extension ClusterState {
         _ config: JSONValue, _ request: ResourceRequest, name: String
     ) throws(StatusError) {
         let definition = request.definition
-        guard config.apiVersion == definition.apiVersion, config.kind == definition.kind else {
+        guard config.apiVersion == definition.apiVersion else {
             throw .badRequest(
-                "the apiVersion and kind of the patch (\(config.apiVersion), \(config.kind)) do not match "
-                    + "\(definition.apiVersion), \(definition.kind)")
+                "Incorrect version specified in apply patch. Specified patch version: \(config.apiVersion), expected: "
+                    + definition.apiVersion)
+        }
+        let place = (request.namespace.map { "\($0)/" } ?? "/") + name
+        guard config.kind == definition.kind else {
+            let type = "\(config.apiVersion), Kind=\(config.kind)"
+            throw .unexplained(
+                "failed to create typed patch object (\(place); \(type)): no corresponding type for \(type)")
         }
         let ownName = config.objectName
         guard ownName.isEmpty || ownName == name else {
@@ -84,7 +114,6 @@ extension ClusterState {
         var unknown: [String] = []
         _ = Pruning.prunedObject(config, definition.schema, unknown: &unknown)
         guard let field = unknown.first else { return }
-        let place = (request.namespace.map { "\($0)/" } ?? "/") + name
         throw StatusError(
             500, "InternalError",
             "failed to create typed patch object (\(place); \(definition.apiVersion), Kind=\(definition.kind)): "
@@ -113,16 +142,16 @@ extension ClusterState {
             throw .invalid(request.definition, name, [FieldError(.required, "target.name")])
         }
         if pod.deletionTimestamp != nil {
-            throw .conflict(request.definition, name, "pod \(name) is being deleted, cannot be assigned to a host")
+            throw .bindingConflict(name, "pod \(name) is being deleted, cannot be assigned to a host")
         }
         if let current = pod.value(at: ["spec", "nodeName"])?.stringValue {
-            throw .conflict(request.definition, name, "pod \(name) is already assigned to node \"\(current)\"")
+            throw .bindingConflict(name, "pod \(name) is already assigned to node \"\(current)\"")
         }
         pod.set(.string(node), at: ["spec", "nodeName"])
         var conditions = pod.value(at: ["status", "conditions"])?.arrayValue ?? []
         conditions.removeAll { $0["type"] == "PodScheduled" }
         conditions.append([
-            "type": "PodScheduled", "status": "True",
+            "type": "PodScheduled", "status": "True", "lastProbeTime": nil,
             "lastTransitionTime": .string(request.now.wholeSeconds.description),
         ])
         pod.set(.array(conditions), at: ["status", "conditions"])

@@ -14,27 +14,80 @@ extension ClusterState {
 
     /// One page, or the whole list.
     mutating func list(_ request: ResourceRequest) throws(StatusError) -> ObjectList {
-        let limit = request.query("limit").flatMap { Int($0) } ?? 0
+        let asked = try request.number("limit") ?? 0
+        let match = request.query("resourceVersionMatch")
+        let version = request.query("resourceVersion")
+        let filter = try request.filter()
         if let token = request.query("continue") {
-            return try continuations.page(token, limit: limit, now: request.now)
-        }
-        if let text = request.query("resourceVersion"), text != "0" {
-            guard let revision = Int64(text) else { throw .badRequest("invalid resource version \"\(text)\"") }
-            guard revision <= store.revision else {
-                throw StatusError(
-                    504, "Timeout", "Too large resource version: \(revision), current: \(store.revision)",
-                    details: [
-                        "causes": [["reason": "ResourceVersionTooLarge", "message": "Too large resource version"]]
-                    ])
+            guard (version ?? "0") == "0" else {
+                throw .badRequest("specifying resource version is not allowed when using continue")
             }
-            if request.query("resourceVersionMatch") == "Exact", revision != store.revision {
+            let items = matchingNamespace(request)
+            return try continuations.page(
+                token, limit: Int(asked), filter: filter, now: request.now, current: items, revision: store.revision)
+        }
+        try checkVersion(version, match: match, request)
+        // What the watch cache answers is not cut into pages.
+        let limit = version == "0" ? 0 : Int(asked)
+        if match == "Exact", let version {
+            let revision = try ClusterState.revision(version)
+            let namespace = request.definition.isNamespaced ? request.namespace : ""
+            guard let items = store.list(request.definition.storage, namespace: namespace, at: revision) else {
                 throw .expired("The resourceVersion for the provided list is too old.")
             }
+            return continuations.firstPage(items, filter: filter, limit: limit, revision: revision, now: request.now)
         }
-        let filter = try request.filter()
-        let items = matching(filter, request)
+        if limit <= 0 {
+            return ObjectList(
+                items: matching(filter, request), metadata: ["resourceVersion": .string(String(store.revision))])
+        }
         return continuations.firstPage(
-            items, limit: limit, revision: store.revision, countsRemaining: filter.selectsAll, now: request.now)
+            matchingNamespace(request), filter: filter, limit: limit, revision: store.revision, now: request.now)
+    }
+
+    private func checkVersion(
+        _ version: String?, match: String?, _ request: ResourceRequest
+    ) throws(StatusError) {
+        if let match {
+            let error: FieldError? =
+                if version == nil {
+                    FieldError(
+                        .forbidden, "resourceVersionMatch",
+                        "resourceVersionMatch is forbidden unless resourceVersion is provided")
+                } else if !["Exact", "NotOlderThan"].contains(match) {
+                    FieldError(
+                        .notSupported, "resourceVersionMatch", value: .string(match),
+                        "supported values: \"Exact\", \"NotOlderThan\", \"\"")
+                } else if match == "Exact", version == "0" {
+                    FieldError(
+                        .forbidden, "resourceVersionMatch",
+                        "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
+                } else {
+                    nil
+                }
+            if let error { throw .invalidOptions("ListOptions", [error]) }
+        }
+        guard let version, version != "0" else { return }
+        let revision = try ClusterState.revision(version)
+        guard revision <= store.revision else {
+            throw StatusError(
+                504, "Timeout", "Too large resource version: \(revision), current: \(store.revision)",
+                details: ["causes": [["reason": "ResourceVersionTooLarge", "message": "Too large resource version"]]])
+        }
+    }
+
+    /// - Throws: 500 for a word, as the API server does.
+    private static func revision(_ text: String) throws(StatusError) -> Int64 {
+        guard let revision = Int64(text), revision >= 0 else {
+            throw .unexplained(
+                "resourceVersion: Invalid value: \"\(text)\": strconv.ParseUint: parsing \"\(text)\": invalid syntax")
+        }
+        return revision
+    }
+
+    private func matchingNamespace(_ request: ResourceRequest) -> [JSONValue] {
+        store.list(
+            request.definition.storage, namespace: request.definition.isNamespaced ? request.namespace : "")
     }
 
     /// A read of a collection as it was; later pages of a list show it so too.
@@ -71,15 +124,14 @@ extension ClusterState {
                         "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
                 ])
         }
-        guard let start = Int64(resume ?? "0") else {
-            throw .badRequest("invalid resource version \"\(resume ?? "")\"")
-        }
-        let timeout = request.query("timeoutSeconds").flatMap { Int64($0) } ?? 1800
+        let start = try ClusterState.revision(resume ?? "0")
+        let timeout = max(1, try request.number("timeoutSeconds") ?? 1800)
         let fromScratch = start == 0 || sendsInitialEvents == true
         let watcher = Watcher(
             id: watcherID(), filter: filter, startRevision: fromScratch ? store.revision : start,
-            deadline: request.now + .seconds(max(1, timeout)),
-            firstBookmark: request.now + configuration.bookmarkInterval,
+            deadline: request.now + .seconds(timeout),
+            // The last one comes two seconds before the end.
+            firstBookmark: request.now + min(configuration.bookmarkInterval, .seconds(max(1, timeout - 2))),
             sendsBookmarks: request.flag("allowWatchBookmarks"),
             bufferLimit: configuration.watchBufferLimit + (fromScratch ? matching(filter, request).count : 0))
         if fromScratch, sendsInitialEvents != false {
@@ -103,57 +155,5 @@ extension ClusterState {
         var bookmark = Watcher.bookmark(revision: store.revision)
         bookmark.setMetadata("annotations", ["k8s.io/initial-events-end": "true"])
         watcher.send(WatchEvent(kind: .bookmark, object: bookmark))
-    }
-}
-
-/// Later pages of lists: each token names a kept remainder, so that all pages show one revision.
-struct Continuations: Sendable {
-    private struct Remainder: Sendable {
-        var items: [JSONValue]
-        var revision: Int64
-        var countsRemaining: Bool
-        var expiry: Timestamp
-    }
-
-    private var remainders: [String: Remainder] = [:]
-    private var nextToken = 0
-    /// Remainders kept at once; older ones answer 410, as after a compaction.
-    private static let limit = 64
-
-    mutating func firstPage(
-        _ items: [JSONValue], limit: Int, revision: Int64, countsRemaining: Bool, now: Timestamp
-    ) -> ObjectList {
-        page(
-            Remainder(
-                items: items, revision: revision, countsRemaining: countsRemaining, expiry: now + .seconds(300)),
-            limit: limit)
-    }
-
-    mutating func page(_ token: String, limit: Int, now: Timestamp) throws(StatusError) -> ObjectList {
-        guard let remainder = remainders[token], now < remainder.expiry else {
-            remainders[token] = nil
-            throw .expired(
-                "The provided continue parameter is too old to display a consistent list result. You can start a new "
-                    + "list without the continue parameter.")
-        }
-        return page(remainder, limit: limit)
-    }
-
-    private mutating func page(_ whole: Remainder, limit: Int) -> ObjectList {
-        var metadata: JSONValue = ["resourceVersion": .string(String(whole.revision))]
-        guard limit > 0, whole.items.count > limit else { return ObjectList(items: whole.items, metadata: metadata) }
-        var rest = whole
-        rest.items = Array(whole.items[limit...])
-        nextToken += 1
-        let token = "page-\(whole.revision)-\(nextToken)"
-        remainders[token] = rest
-        if remainders.count > Continuations.limit,
-            let oldest = remainders.min(by: { $0.value.expiry < $1.value.expiry })
-        {
-            remainders[oldest.key] = nil
-        }
-        metadata["continue"] = .string(token)
-        if whole.countsRemaining { metadata["remainingItemCount"] = .integer(Int64(rest.items.count)) }
-        return ObjectList(items: Array(whole.items[..<limit]), metadata: metadata)
     }
 }

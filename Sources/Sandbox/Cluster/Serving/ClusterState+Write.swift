@@ -17,11 +17,12 @@ extension ClusterState {
         try completeName(&result.object, request)
         let name = result.object.objectName
         guard result.object.resourceVersion.isEmpty else {
-            throw .badRequest("resourceVersion should not be set on objects to be created")
+            throw .unexplained("resourceVersion should not be set on objects to be created")
         }
         try requireNamespace(request, name: name)
         let managedFields = keepsManagedFields ? result.object.metadata("managedFields") : nil
         prepareForCreate(&result.object, request)
+        result.object.tidyMetadata()
         try readThroughSchema(&result, request)
         if definition.hasStatus, definition.isCustom {
             result.object["status"] = nil
@@ -35,7 +36,11 @@ extension ClusterState {
         }
         try validate(result.object, old: nil, request)
         let key = request.key(name)
-        guard store.object(key) == nil else { throw .alreadyExists(definition, name) }
+        if let existing = store.object(key) {
+            var error = StatusError.alreadyExists(definition, name)
+            if existing.deletionTimestamp != nil { error.message = "object is being deleted: \(error.message)" }
+            throw error
+        }
         try checkCustomResourceDefinition(result.object, definition)
         guard !request.isDryRun else { return result }
         result.object = store.put(result.object, at: key)
@@ -51,11 +56,13 @@ extension ClusterState {
     ) throws(StatusError) -> WriteResult {
         let definition = request.definition
         let key = request.key(name)
-        guard let old = store.object(key) else { throw .notFound(definition, name) }
         var result = WriteResult(object: try checkedKind(body, definition))
+        try checkPlace(result.object, request, name: name)
+        guard let old = store.object(key) else { throw .notFound(definition, name) }
         try checkIdentity(result.object, old, request, name: name)
         try readThroughSchema(&result, request)
         keepMetadata(&result.object, old)
+        result.object.tidyMetadata()
         separateStatus(&result.object, old, request)
         if let schema = definition.schema { result.object = Defaulting.defaulted(result.object, schema) }
         BuiltInStrategy.prepareForUpdate(&result.object, old, definition, subresource: request.subresource)
@@ -89,21 +96,63 @@ extension ClusterState {
 
     // MARK: Steps
 
+    /// The body as it is stored. Built-in kinds may leave out their kind; another kind is refused.
     private func checkedKind(_ body: JSONValue, _ definition: ResourceDefinition) throws(StatusError) -> JSONValue {
-        guard case .object = body else { throw .badRequest("the body must be an object") }
-        guard !body.kind.isEmpty else { throw .badRequest("Object 'Kind' is missing in '\(body.shortText)'") }
-        guard body.apiVersion == definition.apiVersion, body.kind == definition.kind else {
+        if !definition.isCustom, body.isNull {
+            return ["apiVersion": .string(definition.apiVersion), "kind": .string(definition.kind)]
+        }
+        guard case .object = body else {
             throw .badRequest(
-                "\(body.kind) in version \"\(body.apiVersion)\" cannot be handled as a \(definition.kind): the API "
-                    + "version or kind in the data does not match the expected \(definition.apiVersion) "
-                    + definition.kind)
+                "the object provided is unrecognized (must be of type \(definition.kind)): couldn't get version/kind; "
+                    + "json parse error: json: cannot unmarshal \(body.typeName) into Go value of type struct "
+                    + "{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
+                    + "\"json:\\\"kind,omitempty\\\"\" } (\(body.serializedText().utf8.map { String($0, radix: 16) }.joined()))"
+            )
         }
-        if let metadata = body["metadata"], metadata.objectValue == nil {
-            throw .badRequest("\(definition.kind): metadata must be an object")
+        var object = body
+        if definition.isCustom {
+            try checkCustomKind(body, definition)
+        } else {
+            if body.kind.isEmpty { object["kind"] = .string(definition.kind) }
+            if body.apiVersion.isEmpty { object["apiVersion"] = .string(definition.apiVersion) }
+            try checkBuiltInKind(object, definition)
         }
-        var object = definition.view.stored(body)
+        if let error = BuiltInTypes.metadataError(object, definition) { throw error }
+        object = definition.view.stored(object)
         if definition.view == .event { object["apiVersion"] = "v1" }
         return object
+    }
+
+    private func checkCustomKind(_ body: JSONValue, _ definition: ResourceDefinition) throws(StatusError) {
+        guard !body.kind.isEmpty else {
+            throw .badRequest(
+                "\(definition.kind) in version \"\(definition.version)\" cannot be handled as a \(definition.kind): "
+                    + "Object 'Kind' is missing in '\(body.shortText)'")
+        }
+        guard !body.apiVersion.isEmpty else {
+            throw .internalError("Object 'apiVersion' is missing in 'object has no apiVersion field'")
+        }
+        guard body.apiVersion == definition.apiVersion else {
+            throw .badRequest(
+                "the API version in the data (\(body.apiVersion)) does not match the expected API version "
+                    + "(\(definition.apiVersion))")
+        }
+        guard body.kind == definition.kind else {
+            throw .wrongKind(body, definition)
+        }
+    }
+
+    private func checkBuiltInKind(_ body: JSONValue, _ definition: ResourceDefinition) throws(StatusError) {
+        guard body.apiVersion != definition.apiVersion || body.kind != definition.kind else { return }
+        let version = body.apiVersion.split(separator: "/").last ?? ""
+        let isKnown = registry.hasKind(body.kind, apiVersion: body.apiVersion)
+        let group = definition.group.split(separator: ".").first ?? "core"
+        let detail =
+            isKnown
+            ? "converting (v1.\(body.kind)) to (\(group).\(definition.kind)): unknown conversion"
+            : "no kind \"\(body.kind)\" is registered for version \"\(body.apiVersion)\" in scheme "
+                + "\"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
+        throw .badRequest("\(body.kind) in version \"\(version)\" cannot be handled as a \(definition.kind): \(detail)")
     }
 
     private mutating func completeName(_ object: inout JSONValue, _ request: ResourceRequest) throws(StatusError) {
@@ -183,28 +232,45 @@ extension ClusterState {
         }
     }
 
-    private func checkIdentity(
-        _ object: JSONValue, _ old: JSONValue, _ request: ResourceRequest, name: String
-    ) throws(StatusError) {
-        let definition = request.definition
+    /// Name and namespace must be those of the path.
+    private func checkPlace(_ object: JSONValue, _ request: ResourceRequest, name: String) throws(StatusError) {
         guard object.objectName == name else {
             throw .badRequest(
                 "the name of the object (\(object.objectName)) does not match the name on the URL (\(name))")
         }
-        guard object.objectNamespace.isEmpty || object.objectNamespace == old.objectNamespace else {
-            throw .badRequest("the namespace of the object does not match the namespace on the request")
+        let namespace = request.namespace ?? ""
+        guard object.objectNamespace.isEmpty || object.objectNamespace == namespace else {
+            throw .badRequest(
+                "the namespace of the object (\(object.objectNamespace)) does not match the namespace on the request "
+                    + "(\(namespace))")
         }
+    }
+
+    private func checkIdentity(
+        _ object: JSONValue, _ old: JSONValue, _ request: ResourceRequest, name: String
+    ) throws(StatusError) {
+        let definition = request.definition
         if !object.uid.isEmpty, object.uid != old.uid {
+            if request.verb == "patch" {
+                let error = FieldError(
+                    .invalid, "metadata.uid", value: .string(object.uid), "field is immutable")
+                throw .invalid(definition, name, [error, error])
+            }
+            let place = ([definition.group, definition.plural, old.objectNamespace, name]).filter { !$0.isEmpty }
             throw .conflict(
                 definition, name,
-                "Precondition failed: UID in precondition: \(object.uid), UID in object meta: \(old.uid)")
+                "StorageError: invalid object, Code: 4, Key: /registry/\(place.joined(separator: "/")), "
+                    + "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: "
+                    + "\(object.uid), UID in object meta: \(old.uid)")
         }
         if object.resourceVersion.isEmpty {
             guard definition.allowsUnconditionalUpdate || request.verb == "patch" else {
-                throw .invalid(
-                    definition, name,
-                    [FieldError(.invalid, "metadata.resourceVersion", value: "", "must be specified for an update")])
+                var error = FieldError(.invalid, "metadata.resourceVersion", "must be specified for an update")
+                error.value = "0x0"
+                throw .invalid(kind: definition.plural, group: definition.group, name, [error])
             }
+        } else if UInt64(object.resourceVersion) == nil {
+            throw .unexplained("strconv.ParseUint: parsing \"\(object.resourceVersion)\": invalid syntax")
         } else if object.resourceVersion != old.resourceVersion {
             throw .modified(definition, name)
         }
@@ -250,10 +316,15 @@ extension ClusterState {
 
     private func validate(_ object: JSONValue, old: JSONValue?, _ request: ResourceRequest) throws(StatusError) {
         let definition = request.definition
-        var errors = MetadataValidation.errors(object, rule: definition.nameRule, old: old)
+        var errors = MetadataValidation.errors(object, definition, old: old)
+        // An update's metadata is checked for all kinds, and by each kind's own strategy once more.
+        if old != nil { errors += errors }
         errors += BuiltInStrategy.errors(object, old, definition)
         if let schema = definition.schema {
             let schemaErrors = SchemaValidation.errors(object, old, schema, path: "")
+            if !definition.isCustom, let error = BuiltInTypes.decodeError(schemaErrors, object, definition) {
+                throw request.verb == "patch" ? .undecodablePatch(object, error.message) : error
+            }
             errors += schemaErrors
             if schemaErrors.contains(where: \.blocksRules) {
                 if schema.hasRules {
@@ -267,7 +338,11 @@ extension ClusterState {
                 errors += RuleValidation.errors(object, old, schema)
             }
         }
-        guard errors.isEmpty else { throw .invalid(definition, object.objectName, errors) }
+        guard errors.isEmpty else {
+            // An event is validated as what it is stored as.
+            let group = definition.view == .event ? "" : definition.group
+            throw .invalid(kind: definition.kind, group: group, object.objectName, errors)
+        }
     }
 
     private func writer(_ request: ResourceRequest) -> FieldWriter {

@@ -7,6 +7,8 @@ struct Documents: Sendable {
         var contentType = "application/json"
     }
 
+    static let paths = ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
+
     let registry: Registry
     let version: String
 
@@ -87,7 +89,7 @@ struct Discovery: Sendable {
         let groupVersion = Registry.GroupVersion(group: group, version: version)
         guard registry.has(groupVersion) else { return nil }
         let resources = registry.definitions(in: groupVersion).flatMap { definition in
-            [resource(definition)] + definition.subresources.sorted().map { subresource($0, of: definition) }
+            [resource(definition)] + Discovery.subresources(definition).map { subresource($0, of: definition) }
         }
         return Documents.Document(body: [
             "kind": "APIResourceList", "apiVersion": "v1",
@@ -95,11 +97,17 @@ struct Discovery: Sendable {
         ])
     }
 
+    /// Custom resources name their status first.
+    private static func subresources(_ definition: ResourceDefinition) -> [String] {
+        let sorted = definition.subresources.sorted()
+        return definition.isCustom ? sorted.reversed() : sorted
+    }
+
     private func resource(_ definition: ResourceDefinition) -> JSONValue {
         var resource: JSONValue = [
             "name": .string(definition.plural), "singularName": .string(definition.singular),
             "namespaced": .bool(definition.isNamespaced), "kind": .string(definition.kind),
-            "verbs": strings(definition.verbs),
+            "verbs": strings(definition.discoveryVerbs),
         ]
         if !definition.shortNames.isEmpty { resource["shortNames"] = strings(definition.shortNames) }
         if !definition.categories.isEmpty { resource["categories"] = strings(definition.categories) }
@@ -108,10 +116,15 @@ struct Discovery: Sendable {
 
     private func subresource(_ name: String, of definition: ResourceDefinition) -> JSONValue {
         let (kind, verbs) = Discovery.subresource(name, definition)
-        return [
+        var resource: JSONValue = [
             "name": .string("\(definition.plural)/\(name)"), "singularName": "",
             "namespaced": .bool(definition.isNamespaced), "kind": .string(kind), "verbs": strings(verbs),
         ]
+        if kind == "Scale" {
+            resource["group"] = "autoscaling"
+            resource["version"] = "v1"
+        }
+        return resource
     }
 
     private static func subresource(_ name: String, _ definition: ResourceDefinition) -> (String, [String]) {
@@ -149,15 +162,17 @@ struct Discovery: Sendable {
             "resource": .string(definition.plural), "singularResource": .string(definition.singular),
             "scope": .string(definition.isNamespaced ? "Namespaced" : "Cluster"),
             "responseKind": kind(definition.group, definition.version, definition.kind),
-            "verbs": strings(definition.verbs),
+            "verbs": strings(definition.discoveryVerbs),
         ]
         if !definition.shortNames.isEmpty { resource["shortNames"] = strings(definition.shortNames) }
         if !definition.categories.isEmpty { resource["categories"] = strings(definition.categories) }
-        let subresources = definition.subresources.sorted().map { name -> JSONValue in
+        let subresources = Discovery.subresources(definition).map { name -> JSONValue in
             let (kindName, verbs) = Discovery.subresource(name, definition)
+            let (group, version) =
+                kindName == "Scale" ? ("autoscaling", "v1") : (definition.group, definition.version)
             return [
                 "subresource": .string(name), "verbs": strings(verbs),
-                "responseKind": kind(definition.group, definition.version, kindName),
+                "responseKind": kind(group, version, kindName),
             ]
         }
         if !subresources.isEmpty { resource["subresources"] = .array(subresources) }

@@ -5,137 +5,123 @@ import Encoding
 ///
 /// Field numbers: `generated.proto` of k8s.io/api and k8s.io/apimachinery.
 struct ProtobufBody {
-    private indirect enum Field: Sendable {
+    indirect enum Field: Sendable {
         case string, bytes, integer, boolean, time
-        case strings
-        case stringMap, bytesMap
+        case strings, quantity, intOrString
+        case map(Field)
         case message([UInt64: (name: String, field: Field)])
         case messages([UInt64: (name: String, field: Field)])
     }
 
-    private typealias Message = [UInt64: (name: String, field: Field)]
+    typealias Message = [UInt64: (name: String, field: Field)]
 
     private enum Wire {
         case number(UInt64)
         case bytes(ArraySlice<UInt8>)
+
+        var isEmpty: Bool {
+            switch self {
+            case .number(let number): number == 0
+            // A message of nothing but empty fields says nothing either.
+            case .bytes(let bytes): bytes.isEmpty || fields(bytes)?.allSatisfy { $0.1.isEmpty } == true
+            }
+        }
     }
 
-    /// The object in a body of `application/vnd.kubernetes.protobuf`; nil when it is malformed or of another kind.
-    static func object(_ body: [UInt8]) -> JSONValue? {
-        guard body.starts(with: Array("k8s\0".utf8)), let envelope = fields(body.dropFirst(4)) else { return nil }
+    /// The object in a body of `application/vnd.kubernetes.protobuf`.
+    ///
+    /// - Throws: 400 when it is malformed; 415 for a kind or a field that is not read here, so that nothing is lost.
+    static func object(_ body: [UInt8]) throws(StatusError) -> JSONValue {
+        guard body.starts(with: Array("k8s\0".utf8)), let envelope = fields(body.dropFirst(4)) else {
+            throw .badRequest("the object provided is unrecognized: no protobuf of Kubernetes")
+        }
         var type: JSONValue = [:]
         var raw: ArraySlice<UInt8>?
         for case (let number, .bytes(let bytes)) in envelope {
-            if number == 1 { type = json(bytes, typeMeta) ?? [:] }
+            if number == 1 { type = try json(bytes, typeMeta, "TypeMeta") }
             if number == 2 { raw = bytes }
         }
-        guard let raw, let message = kinds[type.kind], var object = json(raw, message) else { return nil }
+        let kind = type.kind
+        guard let message = kinds[kind] else {
+            throw .notRead("objects of kind \"\(kind)\"")
+        }
+        var object = try json(raw ?? [], message, kind)
         object["apiVersion"] = type["apiVersion"]
         object["kind"] = type["kind"]
         return object
     }
 
-    // MARK: Kinds
-
-    private static let typeMeta: Message = [1: ("apiVersion", .string), 2: ("kind", .string)]
-
-    private static let objectMeta: Message = [
-        1: ("name", .string), 2: ("generateName", .string), 3: ("namespace", .string), 5: ("uid", .string),
-        6: ("resourceVersion", .string), 7: ("generation", .integer), 8: ("creationTimestamp", .time),
-        9: ("deletionTimestamp", .time), 11: ("labels", .stringMap), 12: ("annotations", .stringMap),
-        14: ("finalizers", .strings),
-    ]
-
-    private static let kinds: [String: Message] = [
-        "Namespace": [
-            1: ("metadata", .message(objectMeta)), 2: ("spec", .message([1: ("finalizers", .strings)])),
-            3: ("status", .message([1: ("phase", .string)])),
-        ],
-        "ConfigMap": [
-            1: ("metadata", .message(objectMeta)), 2: ("data", .stringMap), 3: ("binaryData", .bytesMap),
-            4: ("immutable", .boolean),
-        ],
-        "Secret": [
-            1: ("metadata", .message(objectMeta)), 2: ("data", .bytesMap), 3: ("type", .string),
-            4: ("stringData", .stringMap), 5: ("immutable", .boolean),
-        ],
-        "ServiceAccount": [
-            1: ("metadata", .message(objectMeta)), 3: ("imagePullSecrets", .messages([1: ("name", .string)])),
-            4: ("automountServiceAccountToken", .boolean),
-        ],
-        "SelfSubjectAccessReview": [
-            1: ("metadata", .message(objectMeta)),
-            2: (
-                "spec",
-                .message([
-                    1: (
-                        "resourceAttributes",
-                        .message([
-                            1: ("namespace", .string), 2: ("verb", .string), 3: ("group", .string),
-                            4: ("version", .string), 5: ("resource", .string), 6: ("subresource", .string),
-                            7: ("name", .string),
-                        ])
-                    ),
-                    2: ("nonResourceAttributes", .message([1: ("path", .string), 2: ("verb", .string)])),
-                ])
-            ),
-        ],
-        "DeleteOptions": [
-            1: ("gracePeriodSeconds", .integer),
-            2: ("preconditions", .message([1: ("uid", .string), 2: ("resourceVersion", .string)])),
-            3: ("orphanDependents", .boolean), 4: ("propagationPolicy", .string), 5: ("dryRun", .strings),
-        ],
-    ]
-
     // MARK: Decoding
 
-    private static func json(_ bytes: ArraySlice<UInt8>, _ message: Message) -> JSONValue? {
-        guard let values = fields(bytes) else { return nil }
+    private static func json(
+        _ bytes: ArraySlice<UInt8>, _ message: Message, _ place: String
+    ) throws(StatusError) -> JSONValue {
+        guard let values = fields(bytes) else { throw malformed(place) }
         var object: [String: JSONValue] = [:]
         for (number, wire) in values {
-            guard let (name, field) = message[number] else { continue }
-            guard let value = value(wire, field, before: object[name]) else { return nil }
+            guard let (name, field) = message[number] else {
+                // Empty texts and zeros are sent for fields that are not set.
+                guard wire.isEmpty else { throw .notRead("field \(number) of \(place)") }
+                continue
+            }
+            let value = try value(wire, field, before: object[name], "\(place).\(name)")
             // An empty text and an empty message stand for an absent one.
             if value != "", value != [:], value != .null { object[name] = value }
         }
         return .object(object)
     }
 
-    private static func value(_ wire: Wire, _ field: Field, before: JSONValue?) -> JSONValue? {
+    private static func malformed(_ place: String) -> StatusError {
+        .badRequest("the object provided is unrecognized: malformed protobuf in \(place)")
+    }
+
+    private static func value(
+        _ wire: Wire, _ field: Field, before: JSONValue?, _ place: String
+    ) throws(StatusError) -> JSONValue {
         switch (field, wire) {
-        case (.integer, .number(let number)): .integer(Int64(bitPattern: number))
-        case (.boolean, .number(let number)): .bool(number != 0)
-        case (.string, .bytes(let bytes)): text(bytes)
-        case (.bytes, .bytes(let bytes)): .string(Base64.encode(Array(bytes)))
-        case (.strings, .bytes(let bytes)): text(bytes).map { .array((before?.arrayValue ?? []) + [$0]) }
-        case (.time, .bytes(let bytes)): time(bytes)
-        case (.message(let message), .bytes(let bytes)): json(bytes, message)
+        case (.integer, .number(let number)): return .integer(Int64(bitPattern: number))
+        case (.boolean, .number(let number)): return .bool(number != 0)
+        case (.string, .bytes(let bytes)): return try text(bytes, place)
+        case (.bytes, .bytes(let bytes)): return .string(Base64.encode(Array(bytes)))
+        case (.strings, .bytes(let bytes)): return .array((before?.arrayValue ?? []) + [try text(bytes, place)])
+        case (.time, .bytes(let bytes)): return try time(bytes, place)
+        case (.quantity, .bytes(let bytes)): return try json(bytes, [1: ("string", .string)], place)["string"] ?? "0"
+        case (.intOrString, .bytes(let bytes)): return try intOrString(bytes, place)
+        case (.message(let message), .bytes(let bytes)): return try json(bytes, message, place)
         case (.messages(let message), .bytes(let bytes)):
-            json(bytes, message).map { .array((before?.arrayValue ?? []) + [$0]) }
-        case (.stringMap, .bytes(let bytes)): entry(bytes, .string, before)
-        case (.bytesMap, .bytes(let bytes)): entry(bytes, .bytes, before)
-        default: nil
+            return .array((before?.arrayValue ?? []) + [try json(bytes, message, place)])
+        case (.map(let content), .bytes(let bytes)): return try entry(bytes, content, before, place)
+        default: throw malformed(place)
         }
     }
 
-    private static func text(_ bytes: ArraySlice<UInt8>) -> JSONValue? {
-        String(validating: bytes, as: UTF8.self).map(JSONValue.string)
+    private static func text(_ bytes: ArraySlice<UInt8>, _ place: String) throws(StatusError) -> JSONValue {
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw malformed(place) }
+        return .string(text)
     }
 
-    private static func time(_ bytes: ArraySlice<UInt8>) -> JSONValue? {
-        guard let values = fields(bytes) else { return nil }
+    private static func time(_ bytes: ArraySlice<UInt8>, _ place: String) throws(StatusError) -> JSONValue {
+        guard let values = fields(bytes) else { throw malformed(place) }
         for case (1, .number(let seconds)) in values {
             return .string(Timestamp(seconds: Int64(bitPattern: seconds)).description)
         }
         return .null
     }
 
-    private static func entry(_ bytes: ArraySlice<UInt8>, _ field: Field, _ before: JSONValue?) -> JSONValue? {
-        guard let values = fields(bytes) else { return nil }
+    private static func intOrString(_ bytes: ArraySlice<UInt8>, _ place: String) throws(StatusError) -> JSONValue {
+        let value = try json(
+            bytes, [1: ("type", .integer), 2: ("number", .integer), 3: ("text", .string)], place)
+        return value["type"] == 1 ? value["text"] ?? "" : value["number"] ?? 0
+    }
+
+    private static func entry(
+        _ bytes: ArraySlice<UInt8>, _ field: Field, _ before: JSONValue?, _ place: String
+    ) throws(StatusError) -> JSONValue {
+        guard let values = fields(bytes) else { throw malformed(place) }
         var key = ""
         var content: JSONValue = ""
         for (number, wire) in values {
-            guard let value = value(wire, number == 1 ? .string : field, before: nil) else { return nil }
+            let value = try value(wire, number == 1 ? .string : field, before: nil, place)
             if number == 1 { key = value.stringValue ?? "" } else { content = value }
         }
         var map = before ?? [:]

@@ -1,5 +1,6 @@
 import Encoding
 import HTTP
+import YAML
 
 /// Writes replies in the form that the client asks for: whole objects, Tables or metadata only.
 struct Responder: Sendable {
@@ -10,18 +11,35 @@ struct Responder: Sendable {
         HTTPReply(status: status, headers: ["Content-Type": contentType], body: value.serialized())
     }
 
-    func failure(_ error: StatusError) -> HTTPReply { json(error.json, status: error.code) }
+    func failure(_ error: StatusError) -> HTTPReply {
+        guard let text = error.plainText else { return negotiated(error.json, status: error.code) }
+        return HTTPReply(
+            status: error.code, headers: ["Content-Type": "text/plain; charset=utf-8"], body: Array(text.utf8))
+    }
 
-    func reply(_ outcome: Outcome, _ resource: ResourceRequest) -> HTTPReply {
-        let form = ReplyForm(request, resource.definition)
+    /// Refuses what cannot be written as the client wants it.
+    func checkAccept(_ definition: ResourceDefinition) throws(StatusError) {
+        _ = try Negotiation(request.headers["Accept"] ?? "", definition)
+    }
+
+    /// - Throws: 400 or 406 for a form that the outcome does not have.
+    func reply(_ outcome: Outcome, _ resource: ResourceRequest) throws(StatusError) -> HTTPReply {
+        let form = try ReplyForm(request, resource.definition)
         switch outcome {
-        case .raw(let value, let status): return json(value, status: status)
+        case .raw(let value, let status): return negotiated(value, status: status)
         case .object(let object, let status, let warnings):
-            var reply = json(form.object(object, now: now), status: status)
+            var reply = negotiated(try form.object(object, now: now), status: status)
             for warning in warnings { reply.headers.append("Warning", Responder.warning(warning)) }
             return reply
-        case .list(let list): return json(form.list(list, now: now))
+        case .list(let list): return negotiated(try form.list(list, now: now))
         }
+    }
+
+    /// YAML for who asks for YAML, else JSON.
+    private func negotiated(_ value: JSONValue, status: Int = 200) -> HTTPReply {
+        guard Negotiation.isYAMLWanted(request.headers["Accept"] ?? "") else { return json(value, status: status) }
+        return HTTPReply(
+            status: status, headers: ["Content-Type": "application/yaml"], body: Array(YAMLWriter.text(value).utf8))
     }
 
     /// RFC 7234's form, as the API server writes it.
@@ -34,8 +52,8 @@ struct Responder: Sendable {
     /// Streams a watch until it ends or the client goes.
     func stream(
         _ watcher: Watcher, _ resource: ResourceRequest, whenDone: @escaping @Sendable () -> Void
-    ) -> HTTPReply {
-        let form = ReplyForm(request, resource.definition)
+    ) throws(StatusError) -> HTTPReply {
+        let form = try ReplyForm(request, resource.definition)
         let now = now
         return HTTPReply(
             status: 200, headers: ["Content-Type": "application/json"],
@@ -60,58 +78,79 @@ struct Responder: Sendable {
 
 /// The representation that `Accept` asks for.
 struct ReplyForm: Sendable {
-    private enum Kind { case whole, table, metadata }
-
-    private let kind: Kind
+    private let kind: Negotiation.Form
     private let definition: ResourceDefinition
     private let includeObject: String
 
-    init(_ request: HTTPRequest, _ definition: ResourceDefinition) {
+    init(_ request: HTTPRequest, _ definition: ResourceDefinition) throws(StatusError) {
         self.definition = definition
-        includeObject = request.url.queryValue("includeObject") ?? "Metadata"
-        let accept = request.headers["Accept"] ?? ""
-        let first = accept.split(separator: ",").first ?? ""
-        if first.contains("as=Table") {
-            kind = .table
-        } else if first.contains("as=PartialObjectMetadata") {
-            kind = .metadata
-        } else {
-            kind = .whole
+        kind = try Negotiation(request.headers["Accept"] ?? "", definition).form
+        let included = request.url.queryValue("includeObject") ?? ""
+        guard kind != .table || ["", "None", "Metadata", "Object"].contains(included) else {
+            throw .badRequest(
+                "Unable to convert to Table as requested: includeObject: Invalid value: \"\(included)\": must be "
+                    + "'Metadata', 'Object', 'None', or empty")
         }
+        includeObject = included.isEmpty ? "Metadata" : included
     }
 
-    func object(_ object: JSONValue, now: Timestamp) -> JSONValue {
+    func object(_ object: JSONValue, now: Timestamp) throws(StatusError) -> JSONValue {
         switch kind {
         case .whole: return shown(object)
         case .metadata: return metadataOnly(object)
+        case .metadataList:
+            throw .notAcceptable(
+                "you requested PartialObjectMetadataList, but the requested object is not a list "
+                    + "(\(goType(definition.kind)))")
         case .table:
             let metadata: JSONValue = ["resourceVersion": .string(object.resourceVersion)]
             return table([object], metadata: metadata, hasColumns: true, now: now)
         }
     }
 
-    func list(_ list: ObjectList, now: Timestamp) -> JSONValue {
+    func list(_ list: ObjectList, now: Timestamp) throws(StatusError) -> JSONValue {
         switch kind {
         case .table: return table(list.items, metadata: list.metadata, hasColumns: true, now: now)
         case .whole:
+            var metadata = list.metadata
+            // Lists of custom resources are not typed: their empty continuation shows.
+            if definition.isCustom, metadata["continue"] == nil { metadata["continue"] = "" }
             return [
                 "kind": .string(definition.listKind), "apiVersion": .string(definition.apiVersion),
-                "metadata": list.metadata, "items": .array(list.items.map(shown)),
+                "metadata": metadata, "items": .array(list.items.map(item)),
             ]
-        case .metadata:
+        case .metadataList:
             return [
                 "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": list.metadata,
                 "items": .array(list.items.map(metadataOnly)),
             ]
+        case .metadata:
+            throw .notAcceptable(
+                "you requested PartialObjectMetadata, but the requested object is a list "
+                    + "(\(goType(definition.listKind)))")
         }
+    }
+
+    /// The type's name in kube-apiserver, which its messages show.
+    private func goType(_ kind: String) -> String {
+        if definition.isCustom {
+            return kind.hasSuffix("List") ? "*unstructured.UnstructuredList" : "*unstructured.Unstructured"
+        }
+        return "*\(definition.group.split(separator: ".").first ?? "core").\(kind)"
+    }
+
+    /// The items of built-in kinds do not repeat their kind.
+    private func item(_ object: JSONValue) -> JSONValue {
+        let shown = shown(object)
+        return definition.isCustom ? shown : shown.without("apiVersion", "kind")
     }
 
     func event(_ event: WatchEvent, isFirst: Bool, now: Timestamp) -> JSONValue {
         let object: JSONValue
         switch event.kind {
         case .error: object = event.object
-        case .bookmark where kind == .whole: object = named(event.object)
-        case .bookmark where kind == .metadata: object = metadataOnly(event.object)
+        case .bookmark where kind == .whole: object = shown(event.object)
+        case .bookmark where kind != .table: object = metadataOnly(event.object)
         case .bookmark:
             var empty = table([], metadata: event.object["metadata"] ?? [:], hasColumns: isFirst, now: now)
             // kubectl looks for the bookmark's annotations in the row's object.
@@ -120,7 +159,7 @@ struct ReplyForm: Sendable {
         case .added, .modified, .deleted:
             switch kind {
             case .whole: object = shown(event.object)
-            case .metadata: object = metadataOnly(event.object)
+            case .metadata, .metadataList: object = metadataOnly(event.object)
             case .table:
                 let metadata: JSONValue = ["resourceVersion": .string(event.object.resourceVersion)]
                 object = table([event.object], metadata: metadata, hasColumns: isFirst, now: now)
@@ -149,7 +188,8 @@ struct ReplyForm: Sendable {
     private func table(
         _ objects: [JSONValue], metadata: JSONValue, hasColumns: Bool, now: Timestamp
     ) -> JSONValue {
-        let columns = [BuiltInColumns.name] + (definition.columns.isEmpty ? [BuiltInColumns.age] : definition.columns)
+        let own = definition.columns.isEmpty ? [BuiltInColumns.age] : definition.columns
+        let columns = own.contains { $0.isName } ? own : [BuiltInColumns.name] + own
         var table: JSONValue = [
             "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
             "rows": .array(objects.map { row($0, columns, now: now) }),
@@ -168,7 +208,7 @@ struct ReplyForm: Sendable {
     private func row(_ object: JSONValue, _ columns: [PrinterColumn], now: Timestamp) -> JSONValue {
         var row: JSONValue = ["cells": .array(columns.map { $0.cell(object, now) })]
         switch includeObject {
-        case "None": break
+        case "None": row["object"] = .null
         case "Object": row["object"] = shown(object)
         default: row["object"] = metadataOnly(object)
         }

@@ -64,6 +64,25 @@ struct Store: Sendable {
         return namespaces.flatMap { (objects[$0] ?? [:]).sorted { $0.key < $1.key }.map(\.value) }
     }
 
+    /// A collection as it was at a revision, undone change by change; nil when that is too long ago.
+    func list(_ id: CollectionID, namespace: String?, at revision: Int64) -> [JSONValue]? {
+        guard let collection = collections[id] else { return [] }
+        guard revision >= collection.floor else { return nil }
+        var objects: [String: JSONValue] = [:]
+        func place(_ object: JSONValue) -> String { "\(object.objectNamespace)/\(object.objectName)" }
+        for object in list(id, namespace: namespace) { objects[place(object)] = object }
+        for event in collection.history.reversed() {
+            guard event.revision > revision else { break }
+            guard namespace == nil || event.object.objectNamespace == namespace else { continue }
+            if let previous = event.previous {
+                objects[place(event.object)] = previous
+            } else {
+                objects.removeValue(forKey: place(event.object))
+            }
+        }
+        return objects.sorted { $0.key < $1.key }.map(\.value)
+    }
+
     /// Keys of everything in a namespace.
     func keys(inNamespace namespace: String) -> [ObjectKey] {
         collections.flatMap { id, collection in
