@@ -74,7 +74,7 @@ let package = Package(
             ], settings: optimisedSettings),
         library("Kernels", ["CSystem"], settings: kernelSettings),
         library("Training", ["Kernels", "TrainingContract", "Encoding", "YAML"], settings: optimisedSettings),
-        library("Sandbox", ["HTTP", "YAML", "Telemetry", "Encoding", "CSystem"], settings: optimisedSettings),
+        library("Sandbox", ["HTTP", "YAML", "Telemetry", "Encoding", "System"], settings: optimisedSettings),
 
         command(
             "OperatorCommand",

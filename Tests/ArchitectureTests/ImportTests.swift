@@ -25,7 +25,7 @@ private let allowedImports: [String: Set<String>] = {
         ],
         "Kernels": ["CKernelSource", "CSystem"],
         "Training": ["Kernels", "TrainingContract", "Encoding", "YAML"],
-        "Sandbox": ["HTTP", "YAML", "Telemetry", "Encoding", "CSystem"],
+        "Sandbox": ["HTTP", "YAML", "Telemetry", "Encoding", "System"],
         "OperatorCommand": operatorSide,
         "TrainerCommand": trainerSide,
         "Benchmarks": operatorSide.union(["Sandbox", "CSystem", "CEmbedded", "CAllocations"]),

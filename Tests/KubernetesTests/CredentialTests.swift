@@ -61,6 +61,26 @@ import Testing
                 == APIError(.unauthorized, operation: "read the token", message: "\(path): No such file or directory"))
     }
 
+    @Test func `a token that was renewed in its file is used for the request that was just refused`() async throws {
+        let folder = try Folder()
+        let path = try folder.write("token", "old")
+        let unauthorized = reply(["kind": "Status", "reason": "Unauthorized", "message": "Unauthorized"], 401)
+        let server = ScriptedServer([reply([:]), unauthorized, reply([:]), unauthorized, reply([:])])
+        let client = server.client(TokenFile(path, clock: HandClock()))
+        _ = try await client.get(Pod.resourceType, namespace: "n", name: "a")
+        try folder.write("token", "new")
+        _ = try await client.get(Pod.resourceType, namespace: "n", name: "a")
+        // Not renewed: the refusal is the answer, and nothing is sent twice.
+        let error = await failure { () async throws(APIError) in
+            try await client.get(Pod.resourceType, namespace: "n", name: "a")
+        }
+        #expect(error?.message == "Unauthorized; the API server refused the token in \(path)")
+        #expect(
+            server.requests.map { $0.headers["Authorization"] } == [
+                "Bearer old", "Bearer old", "Bearer new", "Bearer new",
+            ])
+    }
+
     // MARK: In a pod
 
     private static let environment = ["KUBERNETES_SERVICE_HOST": "10.1.0.1", "KUBERNETES_SERVICE_PORT": "443"]

@@ -181,6 +181,56 @@ private struct Plugin {
         #expect(try await plugin.token() == "t")
     }
 
+    @Test func `a kubeconfig as gcloud writes it works, and without its plugin says what to install`() async throws {
+        let text = """
+            apiVersion: v1
+            clusters:
+            - cluster:
+                certificate-authority-data: \(KubeconfigText.base64(KubeconfigText.certificate))
+                server: https://203.0.113.10
+              name: gke_my-project_us-central1_training
+            contexts:
+            - context:
+                cluster: gke_my-project_us-central1_training
+                user: gke_my-project_us-central1_training
+              name: gke_my-project_us-central1_training
+            current-context: gke_my-project_us-central1_training
+            kind: Config
+            preferences: {}
+            users:
+            - name: gke_my-project_us-central1_training
+              user:
+                exec:
+                  apiVersion: client.authentication.k8s.io/v1beta1
+                  args: null
+                  command: gke-gcloud-auth-plugin
+                  env: null
+                  installHint: |-
+                    Install gke-gcloud-auth-plugin for use with kubectl by following
+                      https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl
+                  interactiveMode: IfAvailable
+                  provideClusterInfo: true
+            """
+        let folder = try Folder()
+        let config = try Kubeconfig(text: text)
+        let connection = try config.connection(environment: ["PATH": "/usr/bin:/bin:\(folder.path)"])
+        let error = await failure { () async throws(APIError) in try await connection.credentials.credential() }
+        #expect(
+            error?.message
+                == "kubeconfig: users[gke_my-project_us-central1_training].user.exec: gke-gcloud-auth-plugin was not "
+                + "found in PATH; Install gke-gcloud-auth-plugin for use with kubectl by following "
+                + "https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl")
+        try folder.write(
+            "gke-gcloud-auth-plugin",
+            """
+            #!/bin/sh
+            echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"interactive":\
+            false},"status":{"expirationTimestamp":"2099-01-01T00:00:00Z","token":"ya29.x"}}'
+            """, isExecutable: true)
+        let later = try config.connection(environment: ["PATH": "/usr/bin:/bin:\(folder.path)"])
+        #expect(try await later.credentials.credential() == Credential(token: "ya29.x"))
+    }
+
     @Test func `a program that is not there is named, with the hint how to install it`() async throws {
         let hint = ", installHint: install it with apt"
         let place = "config: users[me].user.exec"

@@ -95,7 +95,10 @@ struct KubeconfigUser {
         let plugin = ExecPlugin(
             apiVersion: version, command: command.contains("/") ? exec.source.absolute(command) : command,
             arguments: try exec.texts("args"), environment: environment.merging(variables) { $1 },
-            searchPath: environment["PATH"] ?? "", installHint: try exec.text("installHint"),
+            searchPath: environment["PATH"] ?? "",
+            installHint: try exec.text("installHint").map {
+                $0.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            },
             cluster: info,
             place: "\(exec.source.name): \(exec.name)")
         return ExecCredentials(plugin, clock: clock, log: log)

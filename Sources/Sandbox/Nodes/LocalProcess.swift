@@ -1,7 +1,7 @@
-import CSystem
 import Encoding
 import Glibc
 import Synchronization
+import System
 
 /// A process of this machine in a group of its own, which dies with the sandbox.
 final class LocalProcess: RunningContainer {
@@ -31,26 +31,17 @@ final class LocalProcess: RunningContainer {
     init(_ command: Command) throws(ContainerStartError) {
         let log = open(command.logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard log >= 0 else {
-            throw ContainerStartError(message: "cannot write \(command.logPath): \(LocalProcess.text(errno))")
+            throw ContainerStartError(message: "cannot write \(command.logPath): \(Subprocess.text(ofError: errno))")
         }
         defer { close(log) }
-        var processID: pid_t = 0
-        let code = LocalProcess.withCStrings(command.arguments) { arguments in
-            LocalProcess.withCStrings(command.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }) {
-                environment in
-                command.directory.withCString { directory in
-                    var request = trainyard_spawn_request(
-                        path: arguments[0], argv: arguments, envp: environment, directory: directory,
-                        standard_input: -1, standard_output: log, standard_error: log)
-                    return trainyard_spawn(&request, &processID)
-                }
-            }
+        do throws(Subprocess.StartError) {
+            processID = try Subprocess.start(
+                command.arguments.first ?? "", Array(command.arguments.dropFirst()),
+                environment: command.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
+                directory: command.directory, output: log, error: log)
+        } catch {
+            throw ContainerStartError(message: "exec \(command.arguments.first ?? ""): \(error)")
         }
-        guard code == 0 else {
-            throw ContainerStartError(
-                message: "exec \(command.arguments.first ?? ""): \(LocalProcess.text(code))")
-        }
-        self.processID = processID
     }
 
     func poll(now: Timestamp) async -> ContainerOutcome? { peek() }
@@ -63,16 +54,13 @@ final class LocalProcess: RunningContainer {
     func peek() -> ContainerOutcome? {
         state.withLock { state in
             if case .ended(let outcome) = state { return outcome }
-            var code: Int32 = 0
-            var number: Int32 = 0
-            let answer = trainyard_peek_exit(processID, &code, &number)
-            if answer == 0 { return nil }
+            guard let exit = Subprocess.exit(of: processID) else { return nil }
             let outcome =
-                answer < 0
-                ? ContainerOutcome.killed  // Reaped by somebody else: all that can be said is that it is gone.
-                : ContainerOutcome(exitCode: number == 0 ? code : 128 + number, signal: number == 0 ? nil : number)
-            _ = Glibc.kill(-processID, SIGKILL)
-            _ = waitpid(processID, nil, 0)
+                switch exit {
+                case .status(let code): ContainerOutcome(exitCode: code, signal: nil)
+                case .signal(let number): ContainerOutcome(exitCode: 128 + number, signal: number)
+                }
+            Subprocess.reap(processID)
             state = .ended(outcome)
             return outcome
         }
@@ -83,22 +71,6 @@ final class LocalProcess: RunningContainer {
         state.withLock { state in
             guard case .running = state else { return }
             _ = Glibc.kill(toGroup ? -processID : processID, number)
-        }
-    }
-
-    private static func text(_ code: Int32) -> String { String(cString: strerror(code)) }
-
-    private static func withCStrings<Result>(
-        _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
-    ) -> Result {
-        var pointers = strings.map { strdup($0) }
-        pointers.append(nil)
-        defer { for pointer in pointers { free(pointer) } }
-        return pointers.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else {
-                preconditionFailure("the list holds at least the final nil")
-            }
-            return body(base)
         }
     }
 }
