@@ -33,6 +33,8 @@ enum EventLatency {
             throw BenchmarkError("only \(latencies.count) of 10,000 events led to a round of their own")
         }
         results.set(.eventToReconcileP99Milliseconds, Text.percentile99(latencies) * 1e3)
+        let median = latencies.sorted()[latencies.count / 2]
+        results.remark("event to reconcile: median \(Text.number(median * 1e3)) ms of \(latencies.count)")
     }
 
     /// Notes how old the news is when a round starts.

@@ -118,7 +118,8 @@ struct RealCluster: Sendable {
 
     private func started(_ google: ServerProcess) throws -> OperatorChild {
         try OperatorChild(
-            kubeconfig: kubeconfig, googleEndpoint: google.origin, log: google.folder + "/real-operator.log",
+            kubeconfig: kubeconfig, googleEndpoint: google.origin,
+            log: "\(google.folder)/operator-\(Machine.nanoseconds).log",
             flags: ["--leader-election-namespace", namespace])
     }
 

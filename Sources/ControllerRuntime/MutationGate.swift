@@ -28,6 +28,32 @@ public final class MutationGate: Sendable {
         }
     }
 
+    /// How long it stays open if nothing happens; nil: for ever. Not positive: it is closed.
+    private var remaining: Duration? {
+        switch state.withLock({ $0 }) {
+        case .open: nil
+        case .closed: .zero
+        case .openUntil(let deadline): deadline - clock.uptime
+        }
+    }
+
+    /// A change that is sent only while the gate is open, also when the process is frozen after this look.
+    ///
+    /// - Throws: `.cancelled` when this replica does not lead.
+    func admitted(_ request: HTTPRequest) throws(APIError) -> HTTPRequest {
+        // Looked at before what remains: whatever passes in between makes the moment earlier, never later.
+        let now = ContinuousClock.now
+        guard let remaining else { return request }
+        guard remaining > .zero else {
+            throw APIError(
+                .cancelled, operation: "\(request.method.rawValue) \(request.url.path)",
+                message: "this replica does not lead")
+        }
+        var request = request
+        request.notAfter = now + remaining
+        return request
+    }
+
     /// Opens until an uptime.
     func open(until deadline: Duration) { state.withLock { $0 = .openUntil(deadline) } }
 
@@ -54,19 +80,17 @@ public struct GatedTransport: HTTPTransport {
     }
 
     public func send(_ request: HTTPRequest) async throws(APIError) -> HTTPResponse {
-        try check(request)
-        return try await base.send(request)
+        try await base.send(try checked(request))
     }
 
     public func open(_ request: HTTPRequest) async throws(APIError) -> HTTPStream {
-        try check(request)
-        return try await base.open(request)
+        try await base.open(try checked(request))
     }
 
-    private func check(_ request: HTTPRequest) throws(APIError) {
+    private func checked(_ request: HTTPRequest) throws(APIError) -> HTTPRequest {
         switch request.method {
-        case .get, .head: return
-        case .post, .put, .patch, .delete: try gate.check("\(request.method.rawValue) \(request.url.path)")
+        case .get, .head: request
+        case .post, .put, .patch, .delete: try gate.admitted(request)
         }
     }
 }

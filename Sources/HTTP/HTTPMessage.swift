@@ -75,6 +75,9 @@ public struct HTTPRequest: Sendable, Hashable {
     public var maximumResponseBytes: Int
     /// Shown in the TLS handshake, for credentials that are a certificate.
     public var identity: TLSIdentity?
+    /// Not sent any more after this moment (`.cancelled`): what hands the request to the network looks at the time last,
+    /// so that a process that was frozen on the way there sends nothing when it wakes. nil: at any time.
+    public var notAfter: ContinuousClock.Instant?
 
     public init(
         _ method: HTTPMethod, _ url: HTTPURL, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = [],

@@ -174,6 +174,10 @@ private final class Replicas: Sendable {
             environment: environment, options: LeaderElectionOptions(namespace: "ns", identity: "a"), gate: gate)
         #expect(await elector.acquire())
         #expect(gate.isOpen)
+        // What is under way to the network when the process is frozen is not sent when it wakes.
+        let post = HTTPRequest(.post, HTTPURL(origin: "http://127.0.0.1:1", path: "/"))
+        let limit = try #require(try gate.admitted(post).notAfter)
+        #expect(limit <= .now + .seconds(10))
         world.clock.advance(by: .seconds(20))
         #expect(!gate.isOpen)
         let transport = GatedTransport(HandlerTransport(world.cluster.server), gate: gate)

@@ -183,6 +183,25 @@ import Testing
         #expect(throws: APIError.self) { try EndpointOverride(hosts: ["*.googleapis.com"], endpoint: endpoint) }
     }
 
+    @Test func `a request whose time has passed is not sent`() async throws {
+        let handled = Counter()
+        try await Loop.run { _ in
+            handled.increment()
+            return HTTPReply(status: 200)
+        } body: { loop in
+            let client = loop.client
+            var late = loop.get()
+            late.notAfter = .now - .milliseconds(1)
+            let request = late
+            #expect(await failure { () async throws(APIError) in try await client.send(request) }?.code == .cancelled)
+            var early = loop.get()
+            early.notAfter = .now + .seconds(600)
+            let reply = try await client.send(early)
+            #expect(reply.status == 200)
+            await handled.reached(1)
+        }
+    }
+
     @Test func `cancelling the task ends the request and the handler`() async throws {
         let started = Counter()
         let cancelled = Counter()

@@ -149,6 +149,10 @@ final class CurlEventLoop {
 
     private func start(_ transfer: CurlTransfer) {
         do throws(APIError) {
+            if let limit = transfer.request.notAfter, ContinuousClock.now >= limit {
+                throw APIError(
+                    .cancelled, operation: transfer.request.operation, message: "the time to send this was over")
+            }
             let entry = Active(
                 transfer: transfer, handle: try CurlHandle(transfer, options: options, route: route), now: .now)
             guard curl_multi_add_handle(multi, entry.handle.easy) == CURLM_OK else {
