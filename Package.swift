@@ -113,7 +113,7 @@ let package = Package(
         tests("GoogleCloudTests", ["GoogleCloud", "HTTP", "Telemetry", "Encoding", "Sandbox"]),
         tests(
             "ControllerRuntimeTests",
-            ["ControllerRuntime", "Kubernetes", "HTTP", "Telemetry", "Encoding", "Sandbox"]),
+            ["ControllerRuntime", "Kubernetes", "HTTP", "Telemetry", "Encoding", "Sandbox"], exclude: ["Golden"]),
         tests(
             "OperatorTests",
             [

@@ -6,6 +6,7 @@ import Telemetry
 public final class ControllerLoop<C: Controller>: Sendable {
     private struct State {
         var queue: WorkQueue
+        var limiter = RoundLimiter()
         var isStopping = false
         var roundCount = 0
     }
@@ -106,9 +107,17 @@ public final class ControllerLoop<C: Controller>: Sendable {
         }
     }
 
+    /// The next key that is due and has not had too many rounds.
     private func takeTurn() -> WorkQueue.Turn? {
         let now = environment.clock.uptime
-        return state.withLock { $0.queue.next(now: now) }
+        return state.withLock { state in
+            while let turn = state.queue.next(now: now) {
+                guard let delay = state.limiter.admit(turn.key, now: now) else { return turn }
+                state.queue.add(turn.key, due: now + delay, priority: turn.priority)
+                state.queue.finished(turn.key)
+            }
+            return nil
+        }
     }
 
     /// nil while every worker is busy: a finished round wakes the loop.

@@ -107,7 +107,8 @@ public final class ControllerManager: Sendable {
         let (loops, heardAt) = state.withLock { ($0.loops, $0.heardAt) }
         let kinds = Dictionary(grouping: cache.all, by: \.type).map { type, entries in
             RuntimeStatistics.Kind(
-                resource: type.name, objectCount: entries.reduce(0) { $0 + $1.count() }, undecodableCount: 0,
+                resource: type.name, objectCount: entries.reduce(0) { $0 + $1.count() },
+                undecodableCount: entries.reduce(0) { $0 + $1.undecodableCount() },
                 silence: heardAt[type].map { now - $0 })
         }
         return RuntimeStatistics(

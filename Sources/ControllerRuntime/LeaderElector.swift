@@ -38,8 +38,10 @@ public final class LeaderElector: Sendable {
     /// still when the lease expires sooner.
     private func candidatePause() -> Duration {
         let period = options.retryPeriod * (0.7 + 0.2 * environment.random())
-        guard let expiry = state.withLock(\.expiry) else { return period }
-        return min(period, max(expiry - clock.uptime, .milliseconds(1)))
+        guard let expiry = state.withLock(\.expiry), case let left = expiry - clock.uptime, left > .zero else {
+            return period
+        }
+        return min(period, left + .milliseconds(1))
     }
 
     /// Renews until the lease is lost (true; the gate is closed then) or the task is cancelled.

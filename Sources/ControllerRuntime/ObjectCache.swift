@@ -11,6 +11,8 @@ public final class ObjectCache: Sendable {
         let store: any Sendable
         let isSynced: @Sendable () -> Bool
         let count: @Sendable () -> Int
+        /// How many objects are there and cannot be read.
+        let undecodableCount: @Sendable () -> Int
         /// Takes the reply to our own write; false when it cannot be read.
         let record: @Sendable (JSONValue) -> Bool
         /// Drops an object that is gone, or is not selected any more.
@@ -98,7 +100,7 @@ extension ObjectCache.Entry {
     fileprivate init<Object: KubernetesResource>(_ store: ObjectStore<Object>, selection: ObjectSelection) {
         self.init(
             type: Object.resourceType, selection: selection, store: store, isSynced: { store.isSynced },
-            count: { store.count },
+            count: { store.count }, undecodableCount: { store.undecodable.count },
             record: { json in
                 // What is wrong with it the watch's own report says.
                 guard let object = try? json.decode(Object.self) else { return false }

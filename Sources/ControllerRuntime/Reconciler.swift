@@ -45,6 +45,11 @@ struct Reconciler<C: Controller>: Sendable {
 
     func reconcile(_ key: ObjectKey) async -> Round {
         var round = Round()
+        if let undecodable = store.undecodable(key) {
+            round.uid = undecodable.uid
+            round.outcome = await tell(undecodable, about: key)
+            return round
+        }
         do throws(APIError) {
             try await settle(key)
         } catch {
@@ -69,6 +74,37 @@ struct Reconciler<C: Controller>: Sendable {
             if error.code == .conflict || error.code == .preconditionFailed { await refresh(object) }
         }
         return round
+    }
+
+    /// An object of ours that cannot be read: its status says so, once, and nothing else is touched.
+    private func tell(_ undecodable: UndecodableObject, about key: ObjectKey) async -> ReconcileOutcome {
+        if let last = store[key], !controller.isManaged(last) { return .done }
+        let type = C.Object.resourceType
+        do throws(APIError) {
+            try gate.check("reconcile")
+            guard let live = try await environment.client.find(type, namespace: key.namespace, name: key.name) else {
+                return .again(after: Self.shortestIdleInterval)  // Its watch is about to say so.
+            }
+            guard let message = UndecodableStatus.problem(live, as: C.Object.self) else {
+                return .again(after: Self.shortestIdleInterval)  // Mended meanwhile: as above.
+            }
+            if let patch = UndecodableStatus.patch(of: live, message: message, now: now) {
+                let reference = ObjectReference(type: type, namespace: key.namespace, name: key.name)
+                try await environment.client.mergePatch(reference, patch, subresource: "status")
+                let event = Event(
+                    .warning, reason: UndecodableStatus.reason, action: "Reconcile",
+                    message: UndecodableStatus.sentence(message))
+                recorder.record(
+                    event,
+                    regarding: EventObject.Reference(
+                        apiVersion: type.apiVersion, kind: type.kind, namespace: key.namespace, name: key.name,
+                        uid: undecodable.uid))
+            }
+            let error = APIError(.invalid, operation: "GET \(type.plural)", message: message)
+            return .failed(error, retry: .whenChanged)
+        } catch {
+            return .failed(error, retry: RetryTable.timing(of: error))
+        }
     }
 
     /// Reads live what earlier rounds wrote without learning how it ended.

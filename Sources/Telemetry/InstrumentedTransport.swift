@@ -65,7 +65,7 @@ public struct RestClientMetrics: Sendable {
     }
 
     /// - Parameter status: nil where no reply came.
-    fileprivate func record(_ method: HTTPMethod, status: Int?, elapsed: Duration) {
+    func record(_ method: HTTPMethod, status: Int?, elapsed: Duration) {
         requests.increment(status.map(String.init) ?? "<error>", method.rawValue, host)
         seconds.observe(elapsed, method.rawValue, host)
     }

@@ -70,10 +70,14 @@ struct TestWorld: Sendable {
         try await self.init(cluster: WidgetCluster(), cloud: WidgetCloud(), options: options)
     }
 
-    private init(cluster: WidgetCluster, cloud: WidgetCloud, options: ControllerOptions) {
+    /// - Parameter handler: in place of the cluster's own server.
+    init(
+        cluster: WidgetCluster, cloud: WidgetCloud = WidgetCloud(), handler: (any HTTPHandler)? = nil,
+        options: ControllerOptions = ControllerOptions()
+    ) {
         self.cluster = cluster
         self.cloud = cloud
-        interceptor = Interceptor(cluster.server)
+        interceptor = Interceptor(handler ?? cluster.server)
         environment = RuntimeEnvironment(
             client: WidgetCluster.client(over: interceptor), clock: .virtual(cluster.clock), random: seededRandom())
         gate = MutationGate(clock: environment.clock, isOpen: true)

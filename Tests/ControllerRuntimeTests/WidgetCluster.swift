@@ -79,7 +79,7 @@ struct WidgetCluster: Sendable {
 
     static let rules: [JSONValue] = [
         ["apiGroups": ["example.com"], "resources": ["widgets"], "verbs": ["get", "list", "watch", "patch"]],
-        ["apiGroups": ["example.com"], "resources": ["widgets/status"], "verbs": ["update"]],
+        ["apiGroups": ["example.com"], "resources": ["widgets/status"], "verbs": ["update", "patch"]],
         ["apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]],
         [
             "apiGroups": ["", "batch"], "resources": ["services", "jobs"],
