@@ -1,197 +1,178 @@
 import Encoding
+import FoundationEssentials
 import HTTP
 import Kubernetes
 import Sandbox
+import Synchronization
 import Testing
 
-/// Every rule of the CRDs, tried on the simulated API server: one object that it accepts, one that it refuses.
+/// Every rule of the CRDs, tried on the simulated API server, and on a real one of at least version 1.30 where
+/// `TRAINYARD_RULES_KUBECONFIG` names the kubeconfig of one that may be filled with namespaces.
 @Suite struct CRDRuleTests {
-    struct Case: Sendable, CustomTestStringConvertible {
-        var kind: ResourceType
-        /// A path below `spec`, numbers are indices; empty for the whole spec.
-        var path: String
-        /// nil removes the member.
-        var value: JSONValue?
-        /// Part of the refusal; nil: accepted.
-        var refusal: String?
-        var testDescription: String { "\(kind.kind) \(path) \(refusal ?? "accepted")" }
-    }
+    /// A server with the CRDs, and a namespace for each case.
+    private struct Server {
+        let client: KubernetesClient
 
-    private static let job = ResourceType(
-        group: "trainyard.dev", version: "v1alpha1", kind: "TrainingJob", plural: "trainingjobs")
-    private static let artifact = ResourceType(
-        group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
+        static let shared = Result { try Server.simulated() }
+        private static let count = Mutex(0)
 
-    private static func job(_ path: String, _ value: JSONValue?, _ refusal: String? = nil) -> Case {
-        Case(kind: job, path: path, value: value, refusal: refusal)
-    }
+        private static func simulated() throws -> Server {
+            let cluster = try SimulatedCluster(
+                ClusterConfiguration(
+                    crds: try definitions(),
+                    users: ["admin": SimulatedUser(name: "admin", groups: ["system:masters"])],
+                    clock: VirtualClock()))
+            return Server(
+                client: KubernetesClient(
+                    transport: HandlerTransport(cluster), server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"),
+                    credentials: { () throws(APIError) in "admin" }))
+        }
 
-    private static func artifact(_ path: String, _ value: JSONValue?, _ refusal: String? = nil) -> Case {
-        Case(kind: artifact, path: path, value: value, refusal: refusal)
-    }
+        /// - Returns: nil when none is given.
+        static func real() async throws -> Server? {
+            let environment = ProcessInfo.processInfo.environment
+            guard let kubeconfig = environment["TRAINYARD_RULES_KUBECONFIG"] else { return nil }
+            let connection = try ClusterConnection.find(kubeconfig: kubeconfig, environment: environment)
+            let server = Server(client: try connection.client(userAgent: "rule-tests"))
+            let type = ResourceType(
+                group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition",
+                plural: "customresourcedefinitions", isNamespaced: false)
+            for definition in try definitions() {
+                do throws(APIError) {
+                    try await server.client.create(type, definition)
+                } catch  where error.code == .alreadyExists {
+                    continue
+                }
+            }
+            return server
+        }
 
-    /// The example's TrainingJob, and the artifact that receives its runs.
-    private static func base(_ kind: ResourceType) throws -> JSONValue {
-        let documents = try Repository.yaml("crds/examples/fashion-mnist.yaml")
-        var found = try #require(documents.last { $0["kind"]?.stringValue == kind.kind })
-        found.set("ml", at: ["metadata", "namespace"])
-        return found
-    }
+        private static func definitions() throws -> [JSONValue] {
+            try Repository.yaml("crds/trainingjobs.yaml") + Repository.yaml("crds/gcsartifacts.yaml")
+        }
 
-    static let creations: [Case] = [
-        job("", nil, "spec: Required value"),
-        job("suspend", true),
-        job("accelerator", nil, "spec.accelerator: Required value"),
-        job("managedBy", "someone", "Unsupported value"),
-        job("trainer.hyperparameters", ["bad-key": "1"], "keys must match"),
-        job("trainer.hyperparameters.epochs", 5, "spec.trainer.hyperparameters.epochs"),
-        job("trainer.numNodes", 0, "should be greater than or equal to 1"),
-        job("trainer.resourcesPerNode", ["requests": ["cpu": 6, "memory": "24Gi"]]),
-        job("trainer.resourcesPerNode", ["requests": ["cpu": "six"]], "spec.trainer.resourcesPerNode.requests"),
-        job("trainer.image", "no spaces allowed", "spec.trainer.image"),
-        job("accelerator.gpu.driverVersion", "570.133.20"),
-        job("accelerator.gpu.driverVersion", "newest", "spec.accelerator.gpu.driverVersion"),
-        job("capacity.candidates.1.name", "spot", "must be unique"),
-        job("capacity.candidates", [], "should have at least 1 items"),
-        job("capacity.candidates.0.provisioningModel", "Preemptible", "Unsupported value"),
-        job("capacity.candidates.0.zones.0", "us-central1", "zones[0]"),
-        job("inputs.0.mode", "Mount", "Unsupported value"),
-        job("inputs.0.mode", nil, "spec.inputs[0].mode: Required value"),
-        job("outputs.prefix", "x/{runID}/y/"),
-        job("outputs.prefix", "runs/x/", "must contain {runID}"),
-        job("outputs.prefix", "a/../{runID}/", "must not contain .."),
-        job("outputs.prefix", "/{runID}/", "should match"),
-        job("outputs.assertions.0.value", "-1.5e3"),
-        job("outputs.assertions.0.value", 85, "spec.outputs.assertions[0].value"),
-        job("outputs.assertions.0.operator", "AtLeast", "Unsupported value"),
-        job("failurePolicy", ["maxRestarts": -1], "should be greater than or equal to 0"),
-        artifact("", nil, "spec: Required value"),
-        artifact("bucketRef", ["name": "other"], "exactly one of bucket, bucketRef"),
-        artifact("bucket", nil, "exactly one of bucket, bucketRef"),
-        artifact("bucket.location", nil, "spec.bucket.location: Required value"),
-        artifact("bucket.name", "Capital", "spec.bucket.name"),
-        artifact("prefix", "models/a/"),
-        artifact("prefix", "models/a", "should match"),
-        artifact("prefix", "models/../a/", "should match"),
-        artifact("bucket.softDelete", ["retentionSeconds": 0]),
-        artifact("bucket.softDelete", ["retentionSeconds": 3600], "7 to 90 days"),
-        artifact("bucket.lifecycleRules.0.condition", [:], "at least 1 properties"),
-        artifact("bucket.lifecycleRules.0.action", ["type": "SetStorageClass"], "storageClass exactly"),
-        artifact(
-            "bucket.lifecycleRules.1",
-            ["action": ["type": "AbortIncompleteMultipartUpload"], "condition": ["isLive": true]],
-            "takes only ageDays"),
-        artifact("bucket.labels", ["Team": "a"], "keys must match"),
-        artifact("aliases", [["name": "production", "policy": "LatestVerified"]]),
-        artifact(
-            "aliases", [["name": "production", "version": "v1", "policy": "LatestVerified"]],
-            "exactly one of version, policy"),
-        artifact("deletionPolicy", "DeleteBucket"),
-        artifact("deletionPolicy", "DeleteObjects", "DeleteObjects needs a prefix"),
-        artifact("layout", "Versioned", nil),
-    ]
+        func makeNamespace() async throws -> String {
+            let number = Server.count.withLock { count in
+                count += 1
+                return count
+            }
+            let name = "rules-\(number)-\(UInt32.random(in: 0 ... .max))"
+            try await client.create(
+                ResourceType(group: "", version: "v1", kind: "Namespace", plural: "namespaces", isNamespaced: false),
+                ["metadata": ["name": .string(name)]])
+            return name
+        }
 
-    @Test(arguments: creations)
-    func `an object is accepted, or refused with the field and a reason`(row: Case) async throws {
-        let client = try await Self.client()
-        var object = try Self.base(row.kind)
-        object["spec"] = Self.changed(object["spec"] ?? .null, row)
-        try await Self.expect(row.refusal) { () throws(APIError) in
-            try await client.create(row.kind, object)
+        /// Why the case was refused; nil: it was not.
+        func refusal(of row: CRDRuleCase) async throws -> String? {
+            let namespace = try await makeNamespace()
+            var object = try CRDRuleTests.base(row.kind, namespace: namespace)
+            object = CRDRuleTests.changed(object, row.isUpdate ? row.before : row.before + row.change)
+            do throws(APIError) {
+                var stored = try await client.create(row.kind, object)
+                guard row.isUpdate else { return nil }
+                if let status = row.status {
+                    let name = stored.value(at: ["metadata", "name"])?.stringValue ?? ""
+                    stored = try await client.mergePatch(
+                        ObjectReference(type: row.kind, namespace: namespace, name: name), ["status": status],
+                        subresource: "status")
+                }
+                stored = CRDRuleTests.changed(stored, row.change)
+                do throws(APIError) {
+                    try await client.update(row.kind, stored)
+                    return nil
+                } catch {
+                    return error.message
+                }
+            } catch {
+                return row.isUpdate ? "before the update: \(error.message)" : error.message
+            }
         }
     }
 
-    @Test func `a published version is out of reach of Delete rules`() async throws {
-        let client = try await Self.client()
-        var object = try Self.base(Self.artifact)
-        object.set("Versioned", at: ["spec", "layout"])
-        object.set(
-            [["action": ["type": "Delete"], "condition": ["ageDays": 7]]], at: ["spec", "bucket", "lifecycleRules"])
-        try await Self.expect("it would delete published versions") { () throws(APIError) in
-            try await client.create(Self.artifact, object)
+    @Test(arguments: CRDRuleCases.all)
+    func `an object or a change is accepted, or refused with the field and a reason`(row: CRDRuleCase) async throws {
+        let refusal = try await Server.shared.get().refusal(of: row)
+        #expect(Self.agrees(refusal, row), "\(refusal ?? "accepted")")
+    }
+
+    @Test func `a real API server says the same`() async throws {
+        guard let server = try await Server.real() else {
+            print("skipped: TRAINYARD_RULES_KUBECONFIG names no kubeconfig of an API server of version 1.30 or later")
+            return
+        }
+        for row in CRDRuleCases.all {
+            let refusal = try await server.refusal(of: row)
+            #expect(Self.agrees(refusal, row), "\(row.testDescription): \(refusal ?? "accepted")")
         }
     }
 
-    @Test(arguments: [("a.b", "RFC 1035"), (String(repeating: "a", count: 41), "RFC 1035"), ("1a", "RFC 1035")])
-    func `names from which host names are derived are short`(name: String, refusal: String) async throws {
-        let client = try await Self.client()
-        var object = try Self.base(Self.job)
-        object.set(.string(name), at: ["metadata", "name"])
-        try await Self.expect(refusal) { () throws(APIError) in try await client.create(Self.job, object) }
+    private static func agrees(_ refusal: String?, _ row: CRDRuleCase) -> Bool {
+        guard let wanted = row.refusal else { return refusal == nil }
+        return refusal?.contains(wanted) ?? false
     }
 
-    static let updates: [Case] = [
-        job("managedBy", "kueue.x-k8s.io/multikueue", "managedBy is immutable"),
-        job("suspend", true),
-        job("trainer.hyperparameters.epochs", "5"),
-        artifact("bucket.name", "another-bucket", "bucket.name is immutable"),
-        artifact("bucket.location", "us-east1", "bucket.location is immutable"),
-        artifact("prefix", "models/", "prefix is immutable"),
-        artifact("layout", "Flat", "layout is immutable"),
-        artifact("bucket.storageClass", "Nearline"),
-    ]
-
-    @Test(arguments: updates)
-    func `a change is accepted, or refused because the field is immutable`(row: Case) async throws {
-        let client = try await Self.client()
-        var object = try await client.create(row.kind, try Self.base(row.kind))
-        object["spec"] = Self.changed(object["spec"] ?? .null, row)
-        try await Self.expect(row.refusal) { () throws(APIError) in
-            try await client.update(row.kind, object)
+    @Test func `every rule of the CRDs has an accepting and a refusing case`() throws {
+        var missing: [String] = []
+        for kind in [CRDRuleCases.job, CRDRuleCases.artifact] {
+            for (rule, message) in try Self.rules(of: kind) {
+                let cases = CRDRuleCases.all.filter { $0.kind == kind && $0.rule == rule }
+                if !cases.contains(where: { $0.refusal == nil }) { missing.append("\(kind.kind) \(rule): accepting") }
+                if !cases.contains(where: { $0.refusal.map(message.contains) ?? false }) {
+                    missing.append("\(kind.kind) \(rule): refusing with \"\(message)\"")
+                }
+            }
+            let known = Set(try Self.rules(of: kind).keys)
+            missing += CRDRuleCases.all.filter { $0.kind == kind }.compactMap(\.rule).filter { !known.contains($0) }
         }
+        #expect(missing == [])
     }
 
-    @Test func `onSpecChange Reject makes run-relevant fields immutable once a run exists`() async throws {
-        let client = try await Self.client()
-        var object = try Self.base(Self.job)
-        object.set("Reject", at: ["spec", "onSpecChange"])
-        object = try await client.create(Self.job, object)
-        object.set("3", at: ["spec", "trainer", "hyperparameters", "epochs"])
-        object = try await client.update(Self.job, object)
-        object = try await client.mergePatch(
-            ObjectReference(type: Self.job, namespace: "ml", name: "fashion-mnist"),
-            ["status": ["run": ["number": 1, "id": "fashion-mnist-00000-r1"]]], subresource: "status")
-        object.set("4", at: ["spec", "trainer", "hyperparameters", "epochs"])
-        let changed = object
-        try await Self.expect("onSpecChange is Reject") { () throws(APIError) in
-            try await client.update(Self.job, changed)
+    @Test func `fields whose cases are left out are not in the CRDs`() throws {
+        for (kind, path) in CRDRuleCases.absent {
+            var node = try Self.schema(of: kind).value(at: ["properties", "spec"])
+            for name in path { node = (node?["items"] ?? node)?.value(at: ["properties", name]) }
+            #expect(node == nil, "\(kind.kind) has \(path) now: add its cases")
         }
     }
 
     // MARK: Helpers
 
-    private static func client() async throws -> KubernetesClient {
-        let crds = try Repository.yaml("crds/trainingjobs.yaml") + Repository.yaml("crds/gcsartifacts.yaml")
-        let cluster = try SimulatedCluster(
-            ClusterConfiguration(
-                crds: crds, users: ["admin": SimulatedUser(name: "admin", groups: ["system:masters"])],
-                clock: VirtualClock()))
-        let client = KubernetesClient(
-            transport: HandlerTransport(cluster), server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"),
-            credentials: { () throws(APIError) in "admin" })
-        try await client.create(
-            ResourceType(group: "", version: "v1", kind: "Namespace", plural: "namespaces", isNamespaced: false),
-            ["metadata": ["name": "ml"]])
-        return client
+    private static func schema(of kind: ResourceType) throws -> JSONValue {
+        let crd = try #require(try Repository.yaml("crds/\(kind.plural).yaml").first)
+        return try #require(crd.value(at: ["spec", "versions"])?[0]?.value(at: ["schema", "openAPIV3Schema"]))
     }
 
-    private static func expect(
-        _ refusal: String?, at location: SourceLocation = #_sourceLocation,
-        _ body: () async throws(APIError) -> JSONValue
-    ) async throws {
-        do throws(APIError) {
-            _ = try await body()
-            #expect(refusal == nil, "accepted, not refused", sourceLocation: location)
-        } catch {
-            #expect(
-                refusal.map { error.message.contains($0) } == true, "\(error.code): \(error.message)",
-                sourceLocation: location)
+    /// The messages of a CRD's rules, by place and number.
+    private static func rules(of kind: ResourceType) throws -> [String: String] {
+        var rules: [String: String] = [:]
+        collect(try schema(of: kind), "", &rules)
+        return rules
+    }
+
+    private static func collect(_ schema: JSONValue, _ place: String, _ rules: inout [String: String]) {
+        for (index, rule) in (schema["x-kubernetes-validations"]?.arrayValue ?? []).enumerated() {
+            rules["\(place)#\(index)"] = rule["message"]?.stringValue ?? ""
         }
+        for (name, property) in schema["properties"]?.objectValue ?? [:] {
+            collect(property, place.isEmpty ? name : "\(place).\(name)", &rules)
+        }
+        if let items = schema["items"] { collect(items, "\(place)[]", &rules) }
+        if let values = schema["additionalProperties"] { collect(values, "\(place){}", &rules) }
     }
 
-    private static func changed(_ spec: JSONValue, _ row: Case) -> JSONValue? {
-        if row.path.isEmpty { return row.value }
-        return set(row.value, at: row.path.split(separator: ".").map(String.init)[...], in: spec)
+    /// The example's TrainingJob, and the artifact that receives its runs.
+    private static func base(_ kind: ResourceType, namespace: String) throws -> JSONValue {
+        let documents = try Repository.yaml("crds/examples/fashion-mnist.yaml")
+        var found = try #require(documents.last { $0["kind"]?.stringValue == kind.kind })
+        found.set(.string(namespace), at: ["metadata", "namespace"])
+        return found
+    }
+
+    private static func changed(_ object: JSONValue, _ changes: [CRDRuleCase.Change]) -> JSONValue {
+        changes.reduce(object) { object, change in
+            set(change.value, at: change.path.split(separator: ".").map(String.init)[...], in: object) ?? .null
+        }
     }
 
     private static func set(_ value: JSONValue?, at path: ArraySlice<String>, in parent: JSONValue) -> JSONValue? {
@@ -201,8 +182,12 @@ import Testing
             elements[index] = set(value, at: rest, in: elements[index]) ?? .null
             return .array(elements)
         }
-        var object = parent
-        object[first] = set(value, at: rest, in: parent[first] ?? [:])
-        return object
+        guard case .object(var members) = parent else { return parent }
+        if let member = set(value, at: rest, in: members[first] ?? [:]) {
+            members[first] = member
+        } else {
+            members.removeValue(forKey: first)
+        }
+        return .object(members)
     }
 }

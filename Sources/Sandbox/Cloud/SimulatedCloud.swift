@@ -44,6 +44,11 @@ public final class SimulatedCloud: HTTPHandler, Sendable {
         }
     }
 
+    /// Whether there are no machines, and no operation is under way: nothing here moves by itself.
+    var isIdle: Bool {
+        state.withLock { $0.container.pools.isEmpty && $0.container.operations.allSatisfy { $0.end != nil } }
+    }
+
     /// Moves everything whose time has come.
     public func tick() {
         let now = configuration.clock.now

@@ -14,6 +14,7 @@ public final class SimulatedCluster: OptionServing, Sendable {
     private let configuration: ClusterConfiguration
     private let state: Mutex<ClusterState>
     private let podLogs = Mutex<PodLogs?>(nil)
+    private let grants = GrantRecord()
 
     /// - Throws: `.invalidCRD` when a definition is refused or uses a CEL function that is not known.
     public init(_ configuration: ClusterConfiguration) throws(SandboxError) {
@@ -67,6 +68,9 @@ public final class SimulatedCluster: OptionServing, Sendable {
     /// The last resource version that was given out.
     public var resourceVersion: Int64 { state.withLock { $0.store.revision } }
 
+    /// The rights that a user with rules of its own made use of so far.
+    public func usedGrants(of user: String) -> Set<ClusterGrant> { grants.grants(of: user) }
+
     // MARK: Routing
 
     private func answer(
@@ -80,11 +84,16 @@ public final class SimulatedCluster: OptionServing, Sendable {
         let resourceRequest = try resourceRequest(request, segments, authorization, now: responder.now)
         try responder.checkAccept(resourceRequest.definition)
         if !authorization.allows(resourceRequest) { throw authorization.refusal(resourceRequest) }
+        grants.record(authorization.user, resourceRequest)
         if resourceRequest.subresource == "log" { return try await logs(resourceRequest) }
         if resourceRequest.verb == "watch" { return try watch(resourceRequest, responder, options) }
         let outcome = try state.withLock { state throws(StatusError) in
             if options.changesBack > 0, ["get", "list"].contains(resourceRequest.verb) {
                 return try state.staleRead(resourceRequest, authorization, changesBack: options.changesBack)
+            }
+            if let create = state.creation(by: resourceRequest) {
+                if !authorization.allows(create) { throw authorization.refusal(create) }
+                grants.record(authorization.user, create)
             }
             return try Router.perform(resourceRequest, authorization, on: &state)
         }

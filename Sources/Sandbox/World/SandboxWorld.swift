@@ -44,6 +44,8 @@ public struct WorldConfiguration: Sendable {
 public final class SandboxWorld: OptionServing {
     /// Between two ticks of `run`.
     private static let tickInterval = Duration.milliseconds(50)
+    /// Between two looks at a world where nothing changes.
+    private static let idleInterval = Duration.seconds(1)
 
     public let cluster: SimulatedCluster
     public let cloud: SimulatedCloud
@@ -125,10 +127,19 @@ public final class SandboxWorld: OptionServing {
         await nodes.tick()
     }
 
-    /// Ticks every 50 ms of the clock until the task is cancelled.
+    /// Ticks every 50 ms of the clock until the task is cancelled. While nothing changes in the cluster and the project
+    /// has no machines, nodes and annotations are looked at once a second only.
     public func run() async {
+        var last: (revision: Int64, moment: Timestamp)?
         while !Task.isCancelled {
-            await tick()
+            let (revision, now) = (cluster.resourceVersion, clock.now)
+            if let last, last.revision == revision, cloud.isIdle, now < last.moment + SandboxWorld.idleInterval {
+                await cluster.tick()
+                cloud.tick()
+            } else {
+                await tick()
+                last = (revision, now)
+            }
             do {
                 try await clock.sleep(until: clock.now + SandboxWorld.tickInterval)
             } catch {

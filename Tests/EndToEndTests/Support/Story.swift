@@ -13,6 +13,7 @@ final class Story: Sendable {
     static let cluster = "projects/e2e-project/locations/us-central1/clusters/e2e"
     private static let adminToken = "e2e-admin-token"
     private static let operatorToken = "e2e-operator-token"
+    static let operatorName = "system:serviceaccount:trainyard-system:trainyard-operator"
 
     let directory: String
     let world: SandboxWorld
@@ -66,7 +67,7 @@ final class Story: Sendable {
         let crds = try ["trainingjobs", "gcsartifacts"].flatMap { try BuiltProducts.documents("crds/\($0).yaml") }
         let rules = try BuiltProducts.documents("charts/trainyard/files/clusterrole-rules.yaml").first
         let user = SimulatedUser(
-            name: "system:serviceaccount:trainyard-system:trainyard-operator",
+            name: Story.operatorName,
             groups: ["system:serviceaccounts", "system:authenticated"],
             rules: rules?["rules"]?.arrayValue ?? rules?.arrayValue ?? [])
         let trainer = try BuiltProducts.path("trainyard-trainer")

@@ -95,14 +95,16 @@ final class OperatorWorld {
     private let server = HTTPURL(origin: "http://127.0.0.1:1", path: "/")
     private let folder: String
 
-    init(stockouts: Set<String> = ["spot/us-central1-a"], program: @escaping @Sendable (PodContext) async -> PodResult)
-        async throws
-    {
+    /// - Parameter rules: of the operator's role; the chart's unless told otherwise.
+    init(
+        stockouts: Set<String> = ["spot/us-central1-a"], rules: [JSONValue]? = nil,
+        program: @escaping @Sendable (PodContext) async -> PodResult
+    ) async throws {
         folder = FileManager.default.temporaryDirectory.path + "/operator-world-\(UInt64.random(in: 0 ... .max))"
-        let (crds, rules) = try OperatorWorld.files.get()
+        let (crds, role) = try OperatorWorld.files.get()
         var configuration = WorldConfiguration(
             crds: crds, adminToken: "admin",
-            users: ["operator": SimulatedUser(name: "operator", rules: rules)], clock: clock,
+            users: ["operator": SimulatedUser(name: "operator", rules: rules ?? role)], clock: clock,
             images: [OperatorWorld.image: .scripted(program)], stateDirectory: folder, seed: 7)
         configuration.cloud.script.stockouts = stockouts
         world = try SandboxWorld(configuration)

@@ -103,7 +103,12 @@ enum BuiltInResources {
             plural: "selfsubjectaccessreviews")
         access.isNamespaced = false
         access.verbs = ["create"]
-        return [leases, crds, access]
+        var rules = ResourceDefinition(
+            group: "authorization.k8s.io", version: "v1", kind: "SelfSubjectRulesReview",
+            plural: "selfsubjectrulesreviews")
+        rules.isNamespaced = false
+        rules.verbs = ["create"]
+        return [leases, crds, access, rules]
     }
 
     private static func resource(

@@ -1,56 +1,87 @@
 import Encoding
 
+/// A CustomResourceDefinition that cannot be served, with the causes of its refusal.
+struct DefinitionRefused: Error, CustomStringConvertible {
+    var problems: [FieldError]
+
+    init(_ problems: [FieldError]) { self.problems = problems }
+
+    var description: String { problems.map(\.description).joined(separator: "; ") }
+}
+
 /// CustomResourceDefinitions: what they must be, and the resources that they make.
 enum CustomResources {
     static let collection = CollectionID(group: "apiextensions.k8s.io", plural: "customresourcedefinitions")
 
     /// The resources of a definition, the stored version first.
     ///
-    /// - Throws: `.invalidCRD` with the field path of what is wrong or not supported.
-    static func definitions(_ crd: JSONValue) throws(SandboxError) -> [ResourceDefinition] {
+    /// - Throws: what is wrong or not supported, each with its field path.
+    static func definitions(_ crd: JSONValue) throws(DefinitionRefused) -> [ResourceDefinition] {
         guard let spec = crd["spec"], let group = spec["group"]?.stringValue,
             let names = spec["names"], let plural = names["plural"]?.stringValue, let kind = names["kind"]?.stringValue
-        else { throw failure("spec: group, names.plural and names.kind are needed") }
+        else { throw refused(.required, "spec", "group, names.plural and names.kind are needed") }
         guard crd.objectName == "\(plural).\(group)" else {
-            throw failure(
-                "metadata.name: Invalid value: \"\(crd.objectName)\": must be spec.names.plural+\".\"+spec.group")
+            throw refused(
+                .invalid, "metadata.name", value: .string(crd.objectName),
+                "must be spec.names.plural+\".\"+spec.group")
         }
         guard let scope = spec["scope"]?.stringValue, ["Namespaced", "Cluster"].contains(scope) else {
-            throw failure("spec.scope: Unsupported value: supported values: \"Cluster\", \"Namespaced\"")
+            let scopes = ["Cluster", "Namespaced"]
+            throw DefinitionRefused([
+                .unsupported("spec.scope", spec["scope"]?.stringValue ?? "", supported: scopes)
+            ])
         }
         if spec.value(at: ["conversion", "strategy"])?.stringValue == "Webhook" {
-            throw failure("spec.conversion.strategy: Webhook is not supported by the simulated cluster")
+            throw refused(.forbidden, "spec.conversion.strategy", "the simulated cluster calls no webhooks")
         }
         let versions = spec["versions"]?.arrayValue ?? []
-        guard versions.filter({ $0["storage"] == true }).count == 1 else {
-            throw failure("spec.versions: must have exactly one version marked as storage version")
+        guard versions.count(where: { $0["storage"] == true }) == 1 else {
+            throw refused(
+                .invalid, "spec.versions", value: .array(versions),
+                "must have exactly one version marked as storage version")
         }
         var definitions: [ResourceDefinition] = []
-        let sorted = versions.filter { $0["storage"] == true } + versions.filter { $0["storage"] != true }
-        for version in sorted where version["served"] == true {
-            guard let name = version["name"]?.stringValue else { throw failure("spec.versions[].name: Required value") }
+        var problems: [FieldError] = []
+        for (index, version) in versions.enumerated() {
+            guard let name = version["name"]?.stringValue else {
+                throw refused(.required, "spec.versions[\(index)].name")
+            }
             var definition = ResourceDefinition(
                 group: group, version: name, kind: kind, plural: plural,
                 singular: names["singular"]?.stringValue)
             definition.isNamespaced = scope == "Namespaced"
             definition.shortNames = strings(names["shortNames"])
             definition.categories = strings(names["categories"])
-            try complete(&definition, version)
-            definitions.append(definition)
+            // The API server moves what all versions share to the top before it looks at it.
+            let isShared = versions.allSatisfy { $0["schema"] == version["schema"] }
+            let place = isShared ? "spec.validation" : "spec.versions[\(index)].schema"
+            var found: [FieldError] = []
+            try complete(&definition, version, place: place, problems: &found)
+            if !isShared || index == 0 { problems += found }
+            guard version["served"] == true else { continue }
+            if version["storage"] == true {
+                definitions.insert(definition, at: 0)
+            } else {
+                definitions.append(definition)
+            }
         }
-        guard !definitions.isEmpty else { throw failure("spec.versions: must have at least one served version") }
+        guard problems.isEmpty else { throw DefinitionRefused(problems) }
+        guard !definitions.isEmpty else {
+            throw refused(.invalid, "spec.versions", "must have at least one served version")
+        }
         return definitions
     }
 
-    private static func complete(_ definition: inout ResourceDefinition, _ version: JSONValue) throws(SandboxError) {
+    private static func complete(
+        _ definition: inout ResourceDefinition, _ version: JSONValue, place: String, problems: inout [FieldError]
+    ) throws(DefinitionRefused) {
         guard let schema = version.value(at: ["schema", "openAPIV3Schema"]) else {
-            throw failure("spec.versions[\(definition.version)].schema.openAPIV3Schema: Required value")
+            throw refused(.required, "\(place).openAPIV3Schema", "schemas are required")
         }
         definition.isCustom = true
         definition.countsGenerations = true
         definition.allowsUnconditionalUpdate = false
-        definition.schema = try Schema(
-            schema, path: "spec.versions[\(definition.version)].schema.openAPIV3Schema", isRoot: true)
+        definition.schema = Schema(checked: schema, path: "\(place).openAPIV3Schema", problems: &problems)
         if version.value(at: ["subresources", "status"]) != nil { definition.subresources.insert("status") }
         if let scale = version.value(at: ["subresources", "scale"]) {
             definition.subresources.insert("scale")
@@ -65,14 +96,14 @@ enum CustomResources {
         definition.columns = try columns(version["additionalPrinterColumns"]?.arrayValue ?? [])
     }
 
-    private static func columns(_ columns: [JSONValue]) throws(SandboxError) -> [PrinterColumn] {
+    private static func columns(_ columns: [JSONValue]) throws(DefinitionRefused) -> [PrinterColumn] {
         var result: [PrinterColumn] = []
         for (index, column) in columns.enumerated() {
             let place = "additionalPrinterColumns[\(index)]"
             guard let name = column["name"]?.stringValue, let type = column["type"]?.stringValue,
                 let text = column["jsonPath"]?.stringValue
-            else { throw failure("\(place): name, type and jsonPath are needed") }
-            let path = try JSONPath(text, place: "\(place).jsonPath")
+            else { throw refused(.required, "spec.\(place)", "name, type and jsonPath are needed") }
+            let path = try jsonPath(text, place: "spec.\(place).jsonPath")
             var printer = PrinterColumn(name: name, type: type) { object, now in
                 path.cell(object, type: type, now: now)
             }
@@ -91,7 +122,19 @@ enum CustomResources {
         (value?.stringValue ?? "").split(separator: ".").map(String.init)
     }
 
-    private static func failure(_ what: String) -> SandboxError { SandboxError(.invalidCRD, what) }
+    private static func jsonPath(_ text: String, place: String) throws(DefinitionRefused) -> JSONPath {
+        do throws(SandboxError) {
+            return try JSONPath(text, place: place)
+        } catch {
+            throw refused(.invalid, place, value: .string(text), error.message)
+        }
+    }
+
+    private static func refused(
+        _ kind: FieldError.Kind, _ path: String, value: JSONValue? = nil, _ detail: String = ""
+    ) -> DefinitionRefused {
+        DefinitionRefused([FieldError(kind, path, value: value, detail)])
+    }
 
     /// The definition with names filled in and the status of one that is served.
     static func completed(_ crd: JSONValue, now: Timestamp) -> JSONValue {

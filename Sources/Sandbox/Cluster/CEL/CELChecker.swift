@@ -1,241 +1,232 @@
 import Encoding
 
-/// What the checker knows about a value's type.
-indirect enum CELType: Sendable {
-    case any, bool, int, double, string, null
-    case list(CELType)
-    case map(CELType)
-    case object(Schema)
-    /// `metadata` of the root: only names can be read.
-    case objectMeta
-    /// The whole object: apiVersion, kind and metadata beside the schema's own fields.
-    case root(Schema)
-    case optional(CELType)
-
-    init(_ schema: Schema) {
-        if schema.isIntOrString || schema.preservesUnknownFields {
-            self = .any
-            return
-        }
-        switch schema.type {
-        case "string": self = .string
-        case "integer": self = .int
-        case "number": self = .double
-        case "boolean": self = .bool
-        case "array": self = .list(schema.items.map(CELType.init) ?? .any)
-        case "object": self = schema.additionalProperties.map { .map(CELType($0)) } ?? .object(schema)
-        default: self = .any
-        }
-    }
-
-    var name: String {
-        switch self {
-        case .any: "dyn"
-        case .bool: "bool"
-        case .int: "int"
-        case .double: "double"
-        case .string: "string"
-        case .null: "null"
-        case .list(let element): "list(\(element.name))"
-        case .map(let value): "map(string, \(value.name))"
-        case .object, .objectMeta, .root: "object"
-        case .optional(let content): "optional_type(\(content.name))"
-        }
-    }
-
-    /// Whether values of both types can be compared.
-    func isComparable(to other: CELType) -> Bool {
-        switch (self, other) {
-        case (.any, _), (_, .any): true
-        case (.int, .double), (.double, .int): true
-        case (.list, .list), (.map, .object), (.object, .map): true
-        default: name == other.name
-        }
-    }
-}
-
-/// Checks an expression against the schema when the definition is loaded: unknown variables and fields, and operators
-/// on types that they are not for, are found here and not in somebody's update.
+/// Checks an expression against the declaration of `self` when a definition is loaded, and bounds what it can cost.
+///
+/// Types are as strict as the API server's. The cost is computed as cel-go and the API server's library compute it, so
+/// that a definition which passes here passes there: each part has a cost, and where known a largest size and the way
+/// that leads to it from `self`.
 struct CELChecker {
-    private var variables: [String: CELType]
+    /// What is known of a part of an expression.
+    struct Part {
+        var type: CELType
+        var cost: CELCost
+        /// From a variable to the value; empty for computed values.
+        var path: [CELPathStep] = []
+        /// The largest `size()`; nil when nothing bounds it.
+        var size: UInt64?
+        /// Of the elements of a list literal.
+        var elementSize: UInt64?
 
-    static func check(_ rule: ValidationRule, on schema: Schema, isRoot: Bool) throws(CELError) {
-        let type = isRoot ? CELType.root(schema) : CELType(schema)
-        var checker = CELChecker(variables: [
-            "self": type, "oldSelf": rule.isOldSelfOptional ? .optional(type) : type,
-        ])
-        let result = try checker.type(of: rule.expression)
-        guard result.isComparable(to: .bool) else { throw CELError("must evaluate to a bool") }
-        if let message = rule.messageExpression {
-            guard try checker.type(of: message).isComparable(to: .string) else {
-                throw CELError("messageExpression must evaluate to a string")
-            }
-        }
+        /// The size that costs are computed with.
+        var worstSize: UInt64 { size ?? .max }
     }
 
-    private mutating func type(of expression: CELExpression) throws(CELError) -> CELType {
-        switch expression {
-        case .literal(let value): return CELChecker.type(ofLiteral: value)
-        case .list(let elements):
-            var types: [CELType] = []
-            for element in elements { types.append(try type(of: element)) }
-            guard let first = types.first, types.allSatisfy({ $0.name == first.name }) else { return .list(.any) }
-            return .list(first)
-        case .variable(let name):
-            guard let type = variables[name] else {
-                throw CELError("undeclared reference to '\(name)' (in container '')")
-            }
-            return type
-        case .select(let operand, let field): return try member(field, of: try type(of: operand))
+    private struct Variable {
+        var type: CELType
+        var path: [CELPathStep]
+        var size: UInt64?
+        var elementSize: UInt64?
+    }
+
+    let root: CELDeclaration
+    private var variables: [String: Variable]
+
+    /// - Parameter wanted: what the expression must evaluate to.
+    /// - Returns: the worst case of one evaluation.
+    static func cost(
+        of expression: CELExpression, self root: CELDeclaration, isOldSelfOptional: Bool, wanted: CELType
+    ) throws(CELError) -> CELCost {
+        let type = CELType(root)
+        var checker = CELChecker(
+            root: root,
+            variables: [
+                "self": Variable(type: type, path: [.field("self")]),
+                "oldSelf": Variable(
+                    type: isOldSelfOptional ? .optional(type) : type, path: [.field("oldSelf")]),
+            ])
+        let part = try checker.part(expression)
+        guard part.type.name == wanted.name else { throw CELError("must evaluate to a \(wanted.name)") }
+        return part.cost
+    }
+
+    mutating func part(_ expression: CELExpression) throws(CELError) -> Part {
+        let place = expression.position
+        switch expression.kind {
+        case .literal(let value):
+            let size = value.stringValue.map { UInt64($0.unicodeScalars.count) } ?? 1
+            return Part(type: CELType(literal: value), cost: .zero, size: size)
+        case .list(let elements): return try list(elements)
+        case .variable(let name): return try variable(name, at: place)
+        case .select(let operand, let field): return try select(try part(operand), field, at: place)
         case .has(let operand, let field):
-            _ = try member(field, of: try type(of: operand))
-            return .bool
-        case .index(let operand, let index): return try element(of: try type(of: operand), at: try type(of: index))
+            let operand = try part(operand)
+            _ = try select(operand, field, at: place)
+            return Part(type: .bool, cost: operand.cost, size: 1)
+        case .index(let operand, let index): return try element(of: try part(operand), try part(index), at: place)
         case .not(let operand):
-            try require(operand, .bool, "!_")
-            return .bool
-        case .negate(let operand): return try type(of: operand)
-        case .and(let left, let right):
-            try require(left, .bool, "_&&_")
-            try require(right, .bool, "_&&_")
-            return .bool
-        case .or(let left, let right):
-            try require(left, .bool, "_||_")
-            try require(right, .bool, "_||_")
-            return .bool
+            let operand = try part(operand)
+            guard operand.type.isSame(as: .bool) else { throw mismatch("!_", [operand.type], at: place) }
+            return Part(type: .bool, cost: .one + operand.cost, size: 1)
+        case .negate(let operand):
+            let operand = try part(operand)
+            guard operand.type.isNumber || operand.type.isAny else { throw mismatch("-_", [operand.type], at: place) }
+            return Part(type: operand.type, cost: .one + operand.cost, size: 1)
+        case .and(let left, let right): return try logical("_&&_", left, right, at: place)
+        case .or(let left, let right): return try logical("_||_", left, right, at: place)
         case .conditional(let condition, let left, let right):
-            try require(condition, .bool, "_?_:_")
-            let whenTrue = try type(of: left)
-            let whenFalse = try type(of: right)
-            return whenTrue.name == whenFalse.name ? whenTrue : .any
+            return try conditional(try part(condition), try part(left), try part(right), at: place)
         case .binary(let symbol, let left, let right):
-            return try binary(symbol, try type(of: left), try type(of: right))
-        case .call(let function, let arguments): return try call(function, arguments)
+            return try binary(symbol, try part(left), try part(right), at: place)
+        case .call(let function, let arguments, let isMethod):
+            var parts: [Part] = []
+            for argument in arguments { parts.append(try part(argument)) }
+            return try call(function, arguments, parts, isMethod: isMethod, at: place)
         case .comprehension(let macro, let range, let variable, let body):
-            return try comprehension(macro, range, variable, body)
+            return try comprehension(macro, try part(range), variable, body, at: place)
         }
     }
 
-    private static func type(ofLiteral value: JSONValue) -> CELType {
-        switch value {
-        case .null: .null
-        case .bool: .bool
-        case .integer: .int
-        case .number: .double
-        case .string: .string
-        case .array, .object: .any
-        }
+    func mismatch(_ function: String, _ types: [CELType], isMethod: Bool = false, at place: Int) -> CELError {
+        let names = types.map(\.name)
+        let applied =
+            isMethod
+            ? "\(names[0]).(\(names.dropFirst().joined(separator: ", ")))" : "(\(names.joined(separator: ", ")))"
+        return CELError("found no matching overload for '\(function)' applied to '\(applied)'", at: place)
     }
 
-    private func member(_ field: String, of type: CELType) throws(CELError) -> CELType {
-        switch type {
-        case .any: return .any
-        case .map(let value): return value
-        case .root(let schema):
-            switch field {
-            case "apiVersion", "kind": return .string
-            case "metadata": return .objectMeta
-            default: return try member(field, of: .object(schema))
+    /// The size of a value: what its declaration says, 1 for scalars, else what its source says.
+    private func size(_ path: [CELPathStep], _ type: CELType, _ fallback: UInt64? = nil) -> UInt64? {
+        if !path.isEmpty, let declaration = root.at(path.dropFirst()) { return declaration.maximumSize }
+        return type.isScalar ? 1 : fallback
+    }
+
+    private func variable(_ name: String, at place: Int) throws(CELError) -> Part {
+        guard let variable = variables[name] else {
+            throw CELError("undeclared reference to '\(name)' (in container '')", at: place)
+        }
+        return Part(
+            type: variable.type, cost: .one, path: variable.path,
+            size: size(variable.path, variable.type, variable.size), elementSize: variable.elementSize)
+    }
+
+    private mutating func list(_ elements: [CELExpression]) throws(CELError) -> Part {
+        var type = CELType.any
+        var cost = CELCost.list
+        var elementSize: UInt64 = 0
+        for (index, element) in elements.enumerated() {
+            let part = try part(element)
+            if index == 0 {
+                type = part.type
+            } else if !type.isSame(as: part.type) {
+                throw CELError(
+                    "expected type '\(type.name)' but found '\(part.type.name)'", at: element.position)
             }
-        case .objectMeta where ["name", "generateName"].contains(field): return .string
-        case .object(let schema):
-            guard let property = schema.properties[field] else { throw CELError("undefined field '\(field)'") }
-            return CELType(property)
-        case .objectMeta: throw CELError("undefined field '\(field)'")
-        default: throw CELError("type '\(type.name)' does not support field selection")
+            cost = cost + part.cost
+            elementSize = max(elementSize, part.worstSize)
         }
+        return Part(type: .list(type), cost: cost, size: UInt64(elements.count), elementSize: elementSize)
     }
 
-    private func element(of type: CELType, at index: CELType) throws(CELError) -> CELType {
-        switch type {
-        case .any: return .any
-        case .list(let element) where index.isComparable(to: .int): return element
-        case .map(let value) where index.isComparable(to: .string): return value
-        default: throw CELError("found no matching overload for '_[_]' applied to '(\(type.name), \(index.name))'")
-        }
-    }
-
-    private mutating func require(_ expression: CELExpression, _ wanted: CELType, _ function: String) throws(CELError) {
-        let found = try type(of: expression)
-        guard found.isComparable(to: wanted) else {
-            throw CELError("found no matching overload for '\(function)' applied to '(\(found.name))'")
-        }
-    }
-
-    private func binary(_ symbol: CELOperator, _ left: CELType, _ right: CELType) throws(CELError) -> CELType {
-        let failure = CELError(
-            "found no matching overload for '_\(symbol.rawValue)_' applied to '(\(left.name), \(right.name))'")
-        switch symbol {
-        case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual:
-            guard left.isComparable(to: right) else { throw failure }
-            return .bool
-        case .isIn:
-            switch right {
-            case .any: return .bool
-            case .list(let element) where left.isComparable(to: element): return .bool
-            case .map where left.isComparable(to: .string): return .bool
-            default: throw failure
+    private func select(_ operand: Part, _ field: String, at place: Int) throws(CELError) -> Part {
+        let type: CELType
+        var cost = operand.cost
+        switch operand.type {
+        case .any: type = .any
+        case .map(let value):
+            type = value
+            cost = cost + .one
+        case .object(let declaration):
+            guard let property = declaration.fields[field] else {
+                throw CELError("undefined field '\(field)'", at: place)
             }
-        case .add, .subtract, .multiply, .divide, .remainder:
-            guard left.isComparable(to: right) else { throw failure }
-            return left
+            type = CELType(property)
+            cost = cost + .one
+        default: throw CELError("type '\(operand.type.name)' does not support field selection", at: place)
         }
+        let path = operand.path + [.field(field)]
+        return Part(type: type, cost: cost, path: path, size: size(path, type))
     }
 
-    private mutating func call(_ function: CELFunction, _ arguments: [CELExpression]) throws(CELError) -> CELType {
-        var types: [CELType] = []
-        for argument in arguments { types.append(try type(of: argument)) }
-        let failure = CELError(
-            "found no matching overload for '\(function.rawValue)' applied to "
-                + "'(\(types.map(\.name).joined(separator: ", ")))'")
-        switch function {
-        case .size:
-            switch types[0] {
-            case .any, .string, .list, .map: return .int
-            default: throw failure
-            }
-        case .matches, .startsWith, .endsWith, .contains:
-            guard types.allSatisfy({ $0.isComparable(to: .string) }) else { throw failure }
-            if function == .matches, case .literal(.string(let text)) = arguments[1] { try checkPattern(text) }
-            return .bool
-        case .isSorted:
-            switch types[0] {
-            case .any, .list: return .bool
-            default: throw failure
-            }
-        case .double: return .double
-        case .int: return .int
-        case .string: return .string
-        case .hasValue, .value, .orValue:
-            guard case .optional(let content) = types[0] else { throw failure }
-            return function == .hasValue ? .bool : content
+    private func element(of operand: Part, _ index: Part, at place: Int) throws(CELError) -> Part {
+        let type: CELType
+        switch operand.type {
+        case .any: type = .any
+        case .list(let element) where index.type.isSame(as: .int): type = element
+        case .map(let value) where index.type.isSame(as: .string): type = value
+        default: throw mismatch("_[_]", [operand.type, index.type], at: place)
         }
+        let path = operand.path + [.elements]
+        return Part(
+            type: type, cost: .one + operand.cost + index.cost, path: path,
+            size: operand.elementSize ?? size(path, type))
     }
 
-    private func checkPattern(_ text: String) throws(CELError) {
-        do throws(SandboxError) {
-            _ = try Pattern(text)
-        } catch {
-            throw CELError(error.message)
+    private mutating func logical(
+        _ name: String, _ left: CELExpression, _ right: CELExpression, at place: Int
+    ) throws(CELError) -> Part {
+        let left = try part(left)
+        let right = try part(right)
+        guard left.type.isSame(as: .bool), right.type.isSame(as: .bool) else {
+            throw mismatch(name, [left.type, right.type], at: place)
         }
+        return Part(type: .bool, cost: left.cost + right.cost, size: 1)
+    }
+
+    private func conditional(
+        _ condition: Part, _ left: Part, _ right: Part, at place: Int
+    ) throws(CELError) -> Part {
+        guard condition.type.isSame(as: .bool), left.type.isSame(as: right.type) else {
+            throw mismatch("_?_:_", [condition.type, left.type, right.type], at: place)
+        }
+        var result = Part(
+            type: left.type.joined(right.type), cost: condition.cost + max(left.cost, right.cost),
+            size: max(left.worstSize, right.worstSize))
+        if let first = left.elementSize, let second = right.elementSize { result.elementSize = max(first, second) }
+        return result
     }
 
     private mutating func comprehension(
-        _ macro: CELMacro, _ range: CELExpression, _ variable: String, _ body: CELExpression
-    ) throws(CELError) -> CELType {
-        let rangeType = try type(of: range)
-        let element: CELType
-        switch rangeType {
-        case .any: element = .any
-        case .list(let type): element = type
-        case .map: element = .string
-        default: throw CELError("expression of type '\(rangeType.name)' cannot be range of a comprehension")
+        _ macro: CELMacro, _ range: Part, _ name: String, _ body: CELExpression, at place: Int
+    ) throws(CELError) -> Part {
+        let type: CELType
+        var step = CELPathStep.keys
+        switch range.type {
+        case .any: type = .any
+        case .list(let element): (type, step) = (element, .elements)
+        case .map: type = .string
+        default:
+            throw CELError(
+                "expression of type '\(range.type.name)' cannot be range of a comprehension (must be list, map, or "
+                    + "dynamic)", at: place)
         }
-        let shadowed = variables[variable]
-        variables[variable] = element
-        defer { variables[variable] = shadowed }
-        if macro == .map { return .list(try type(of: body)) }
-        try require(body, .bool, macro.rawValue)
-        return macro == .filter ? .list(element) : .bool
+        let shadowed = variables[name]
+        variables[name] = Variable(type: type, path: range.path + [step], size: range.elementSize)
+        defer { variables[name] = shadowed }
+        let result = try part(body)
+        if macro != .map, !result.type.isSame(as: .bool) {
+            throw CELError("expected type 'bool' but found '\(result.type.name)'", at: body.position)
+        }
+        let overhead = macro.overhead
+        let loops = CELCost(range.worstSize) * (CELCost(overhead.perElement) + result.cost)
+        var whole = Part(type: .bool, cost: range.cost + CELCost(overhead.once) + loops, size: 1)
+        switch macro {
+        case .all, .exists, .existsOne: break
+        case .map: (whole.type, whole.size, whole.elementSize) = (.list(result.type), range.size, result.size)
+        case .filter: (whole.type, whole.size) = (.list(type), range.size)
+        }
+        return whole
+    }
+}
+
+extension CELMacro {
+    /// What the loop that a macro stands for costs beside its range and its body.
+    var overhead: (once: UInt64, perElement: UInt64) {
+        switch self {
+        case .all: (1, 3)
+        case .exists: (1, 4)
+        case .existsOne: (2, 2)
+        case .map: (11, 12)
+        case .filter: (11, 13)
+        }
     }
 }

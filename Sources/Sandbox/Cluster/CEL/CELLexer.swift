@@ -14,20 +14,37 @@ struct CELLexer {
     private let scalars: [Unicode.Scalar]
     private var position = 0
 
-    static func tokens(_ text: String) throws(CELError) -> [CELToken] {
+    /// The tokens with their places.
+    static func tokens(_ text: String) throws(CELError) -> [(token: CELToken, position: Int)] {
         var lexer = CELLexer(scalars: Array(text.unicodeScalars))
-        var tokens: [CELToken] = []
+        var tokens: [(token: CELToken, position: Int)] = []
         while true {
-            let token = try lexer.next()
-            tokens.append(token)
-            if token == .end { return tokens }
+            lexer.skipSpace()
+            let start = lexer.position
+            do throws(CELError) {
+                tokens.append((try lexer.next(), start))
+            } catch {
+                throw CELError("Syntax error: \(error.message)", at: start)
+            }
+            if tokens.last?.token == .end { return tokens }
         }
     }
 
     private init(scalars: [Unicode.Scalar]) { self.scalars = scalars }
 
+    private mutating func skipSpace() {
+        while let scalar = peek {
+            if scalar.properties.isWhitespace {
+                position += 1
+            } else if scalar == "/", position + 1 < scalars.count, scalars[position + 1] == "/" {
+                while let next = peek, next != "\n" { position += 1 }
+            } else {
+                return
+            }
+        }
+    }
+
     private mutating func next() throws(CELError) -> CELToken {
-        while let scalar = peek, scalar.properties.isWhitespace { position += 1 }
         guard let scalar = peek else { return .end }
         switch scalar {
         case "a"..."z", "A"..."Z", "_": return try word()

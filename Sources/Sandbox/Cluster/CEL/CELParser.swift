@@ -2,7 +2,7 @@ import Encoding
 
 /// Parses an expression; everything that the evaluator does not know is refused here.
 struct CELParser {
-    private let tokens: [CELToken]
+    private let tokens: [(token: CELToken, position: Int)]
     private var position = 0
     private var depth = 0
     private static let maximumDepth = 100
@@ -14,28 +14,39 @@ struct CELParser {
         return expression
     }
 
-    private init(tokens: [CELToken]) { self.tokens = tokens }
+    private init(tokens: [(token: CELToken, position: Int)]) { self.tokens = tokens }
 
     private mutating func conditional() throws(CELError) -> CELExpression {
         depth += 1
         defer { depth -= 1 }
-        guard depth <= CELParser.maximumDepth else { throw CELError("the expression is nested too deeply") }
+        guard depth <= CELParser.maximumDepth else {
+            throw CELError("Syntax error: the expression is nested too deeply", at: place)
+        }
         let condition = try disjunction()
+        let place = place
         guard consume("?") else { return condition }
         let whenTrue = try disjunction()
         try expect(":")
-        return .conditional(condition, whenTrue, try conditional())
+        return CELExpression(.conditional(condition, whenTrue, try conditional()), at: place)
     }
 
     private mutating func disjunction() throws(CELError) -> CELExpression {
         var left = try conjunction()
-        while consume("||") { left = .or(left, try conjunction()) }
+        while current == .sign("||") {
+            let place = place
+            position += 1
+            left = CELExpression(.or(left, try conjunction()), at: place)
+        }
         return left
     }
 
     private mutating func conjunction() throws(CELError) -> CELExpression {
         var left = try relation()
-        while consume("&&") { left = .and(left, try relation()) }
+        while current == .sign("&&") {
+            let place = place
+            position += 1
+            left = CELExpression(.and(left, try relation()), at: place)
+        }
         return left
     }
 
@@ -56,8 +67,9 @@ struct CELParser {
     ) throws(CELError) -> CELExpression {
         var left = try operand(&self)
         while case .sign(let sign) = current, signs.contains(sign), let symbol = CELOperator(rawValue: sign) {
+            let place = place
             position += 1
-            left = .binary(symbol, left, try operand(&self))
+            left = CELExpression(.binary(symbol, left, try operand(&self)), at: place)
         }
         return left
     }
@@ -65,17 +77,20 @@ struct CELParser {
     private mutating func unary() throws(CELError) -> CELExpression {
         depth += 1
         defer { depth -= 1 }
-        guard depth <= CELParser.maximumDepth else { throw CELError("the expression is nested too deeply") }
-        if consume("!") { return .not(try unary()) }
+        guard depth <= CELParser.maximumDepth else {
+            throw CELError("Syntax error: the expression is nested too deeply", at: place)
+        }
+        let place = place
+        if consume("!") { return CELExpression(.not(try unary()), at: place) }
         if consume("-") {
             switch current {
             case .literal(.integer(let value)):
                 position += 1
-                return .literal(.integer(-value))
+                return CELExpression(.literal(.integer(-value)), at: place)
             case .literal(.number(let value)):
                 position += 1
-                return .literal(.number(-value))
-            default: return .negate(try unary())
+                return CELExpression(.literal(.number(-value)), at: place)
+            default: return CELExpression(.negate(try unary()), at: place)
             }
         }
         return try member()
@@ -84,15 +99,20 @@ struct CELParser {
     private mutating func member() throws(CELError) -> CELExpression {
         var expression = try primary()
         while true {
+            let place = place
             if consume(".") {
                 guard case .identifier(let name) = current else { throw unexpected() }
                 position += 1
-                expression =
-                    consume("(") ? try method(name, on: expression) : .select(expression, CELParser.unescaped(name))
+                let open = self.place
+                if consume("(") {
+                    expression = try method(name, on: expression, at: open)
+                } else {
+                    expression = CELExpression(.select(expression, CELParser.unescaped(name)), at: place)
+                }
             } else if consume("[") {
                 let index = try conditional()
                 try expect("]")
-                expression = .index(expression, index)
+                expression = CELExpression(.index(expression, index), at: place)
             } else {
                 return expression
             }
@@ -101,60 +121,69 @@ struct CELParser {
 
     private mutating func primary() throws(CELError) -> CELExpression {
         let token = current
+        let place = place
         position += 1
         switch token {
-        case .literal(let value): return .literal(value)
-        case .identifier(let name): return consume("(") ? try function(name) : .variable(name)
+        case .literal(let value): return CELExpression(.literal(value), at: place)
+        case .identifier(let name):
+            let open = self.place
+            return consume("(") ? try function(name, at: open) : CELExpression(.variable(name), at: place)
         case .sign("("):
             let inner = try conditional()
             try expect(")")
             return inner
-        case .sign("["): return .list(try arguments(until: "]"))
+        case .sign("["): return CELExpression(.list(try arguments(until: "]")), at: place)
         default:
             position -= 1
             throw unexpected()
         }
     }
 
-    private mutating func function(_ name: String) throws(CELError) -> CELExpression {
-        if name == "has" {
-            let arguments = try arguments(until: ")")
-            guard arguments.count == 1, case .select(let operand, let field) = arguments[0] else {
-                throw CELError("invalid argument to has() macro")
-            }
-            return .has(operand, field)
-        }
+    private mutating func function(_ name: String, at place: Int) throws(CELError) -> CELExpression {
         let arguments = try arguments(until: ")")
-        guard let function = CELFunction(rawValue: name), function.isGlobal else {
-            throw CELError("undeclared reference to '\(name)' (in container '')")
+        if name == "has" {
+            guard arguments.count == 1, case .select(let operand, let field) = arguments[0].kind else {
+                throw CELError("invalid argument to has() macro", at: place)
+            }
+            return CELExpression(.has(operand, field), at: arguments[0].position)
         }
-        return try call(function, arguments)
+        guard let function = CELFunction(rawValue: name), function.isGlobal else { throw undeclared(name, at: place) }
+        return try call(function, arguments, isMethod: false, at: place)
     }
 
-    private mutating func method(_ name: String, on target: CELExpression) throws(CELError) -> CELExpression {
-        if let macro = CELMacro(rawValue: name) { return try comprehension(macro, over: target) }
-        guard let function = CELFunction(rawValue: name), function.isMethod else {
-            throw CELError("undeclared reference to '\(name)' (in container '')")
-        }
-        return try call(function, [target] + arguments(until: ")"))
+    private mutating func method(
+        _ name: String, on target: CELExpression, at place: Int
+    ) throws(CELError) -> CELExpression {
+        if let macro = CELMacro(rawValue: name) { return try comprehension(macro, over: target, at: place) }
+        guard let function = CELFunction(rawValue: name), function.isMethod else { throw undeclared(name, at: place) }
+        return try call(function, [target] + arguments(until: ")"), isMethod: true, at: place)
     }
 
-    private func call(_ function: CELFunction, _ arguments: [CELExpression]) throws(CELError) -> CELExpression {
+    private func undeclared(_ name: String, at place: Int) -> CELError {
+        CELError("undeclared reference to '\(name)' (in container '')", at: place)
+    }
+
+    private func call(
+        _ function: CELFunction, _ arguments: [CELExpression], isMethod: Bool, at place: Int
+    ) throws(CELError) -> CELExpression {
         guard arguments.count == function.arity else {
-            throw CELError("found no matching overload for '\(function.rawValue)' with \(arguments.count) arguments")
+            throw CELError(
+                "found no matching overload for '\(function.rawValue)' with \(arguments.count) arguments", at: place)
         }
-        return .call(function, arguments)
+        return CELExpression(.call(function, arguments, isMethod: isMethod), at: place)
     }
 
     private mutating func comprehension(
-        _ macro: CELMacro, over range: CELExpression
+        _ macro: CELMacro, over range: CELExpression, at place: Int
     ) throws(CELError) -> CELExpression {
-        guard case .identifier(let variable) = current else { throw CELError("argument is not an identifier") }
+        guard case .identifier(let variable) = current else {
+            throw CELError("argument is not an identifier", at: self.place)
+        }
         position += 1
         try expect(",")
         let body = try conditional()
         try expect(")")
-        return .comprehension(macro, range: range, variable: variable, body: body)
+        return CELExpression(.comprehension(macro, range: range, variable: variable, body: body), at: place)
     }
 
     private mutating func arguments(until close: String) throws(CELError) -> [CELExpression] {
@@ -183,7 +212,10 @@ struct CELParser {
         return text
     }
 
-    private var current: CELToken { tokens[min(position, tokens.count - 1)] }
+    private var current: CELToken { tokens[min(position, tokens.count - 1)].token }
+
+    /// Where the current token begins.
+    private var place: Int { tokens[min(position, tokens.count - 1)].position }
 
     private mutating func consume(_ sign: String) -> Bool {
         guard current == .sign(sign) else { return false }
@@ -196,11 +228,13 @@ struct CELParser {
     }
 
     private func unexpected() -> CELError {
-        switch current {
-        case .end: CELError("Syntax error: unexpected end of the expression")
-        case .identifier(let name): CELError("Syntax error: unexpected '\(name)'")
-        case .literal(let value): CELError("Syntax error: unexpected \(value.serializedText())")
-        case .sign(let sign): CELError("Syntax error: unexpected '\(sign)'")
-        }
+        let found =
+            switch current {
+            case .end: "<EOF>"
+            case .identifier(let name): name
+            case .literal(let value): value.serializedText()
+            case .sign(let sign): sign
+            }
+        return CELError("Syntax error: mismatched input '\(found)'", at: place)
     }
 }

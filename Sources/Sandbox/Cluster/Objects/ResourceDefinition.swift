@@ -38,7 +38,11 @@ struct ResourceDefinition: Sendable {
     }
     var nameRule = NameRule.subdomain
     /// nil: stored as it comes.
-    var schema: Schema?
+    var schema: Schema? {
+        didSet { declaration = schema.flatMap { $0.hasRules ? CELDeclaration(root: $0) : nil } }
+    }
+    /// What the schema's rules see; nil where it has none.
+    private(set) var declaration: CELDeclaration?
     var isCustom = false
     /// Whether `metadata.generation` counts changes of the spec.
     var countsGenerations = false

@@ -56,22 +56,39 @@ final class Schema: Sendable {
     /// Whether a default is here or below.
     let hasDefaults: Bool
 
-    /// Reads a schema.
+    /// Reads the schema of a CustomResourceDefinition (`isRoot`) or of a built-in kind.
     ///
-    /// - Throws: `.invalidCRD` naming the path of what is wrong or not supported.
-    init(_ json: JSONValue, path: String, isRoot: Bool = false) throws(SandboxError) {
-        let reader = SchemaReader(json: json, path: path)
-        try reader.refuseUnknownKeywords()
-        type = try reader.type()
+    /// - Throws: `.invalidCRD` naming everything that is wrong or not supported.
+    convenience init(_ json: JSONValue, path: String, isRoot: Bool = false) throws(SandboxError) {
+        var problems: [FieldError] = []
+        self.init(checked: json, path: path, isRoot: isRoot, problems: &problems)
+        guard problems.isEmpty else {
+            throw SandboxError(.invalidCRD, problems.map(\.description).joined(separator: "; "))
+        }
+    }
+
+    /// As above; what is wrong goes to `problems` as the causes of the API server's refusal.
+    convenience init(checked json: JSONValue, path: String, isRoot: Bool = true, problems: inout [FieldError]) {
+        self.init(json, path: path, isRoot: isRoot, problems: &problems)
+        guard isRoot else { return }
+        StructureChecks.check(self, path: path, problems: &problems)
+        if problems.isEmpty { RuleChecks.check(self, path: path, problems: &problems) }
+        if problems.isEmpty { DefaultChecks.check(self, path: path, problems: &problems) }
+    }
+
+    init(_ json: JSONValue, path: String, isRoot: Bool, problems: inout [FieldError]) {
+        var reader = SchemaReader(json: json, path: path)
+        reader.refuseUnknownKeywords()
+        type = reader.type()
         source = json
         description = json["description"]?.stringValue ?? ""
-        properties = try reader.schemas("properties")
-        additionalProperties = try reader.additionalProperties()
-        items = try reader.schema("items")
+        properties = reader.schemas("properties")
+        additionalProperties = reader.additionalProperties()
+        items = reader.schema("items")
         required = json["required"]?.arrayValue?.compactMap(\.stringValue) ?? []
         enumeration = json["enum"]?.arrayValue
-        format = json["format"]?.stringValue ?? ""
-        pattern = try reader.pattern()
+        format = reader.format()
+        pattern = reader.pattern()
         limits = reader.limits()
         defaultValue = json["default"]
         isNullable = json["nullable"]?.boolValue ?? false
@@ -80,19 +97,18 @@ final class Schema: Sendable {
             json["x-kubernetes-preserve-unknown-fields"]?.boolValue == true
             || json["additionalProperties"]?.boolValue == true
         isEmbeddedResource = json["x-kubernetes-embedded-resource"]?.boolValue ?? false
-        listType = try reader.listType()
+        listType = reader.listType()
         isAtomicMap = json["x-kubernetes-map-type"]?.stringValue == "atomic"
-        allOf = try reader.logicalSchemas("allOf")
-        anyOf = try reader.logicalSchemas("anyOf")
-        oneOf = try reader.logicalSchemas("oneOf")
-        not = try reader.logicalSchema("not")
+        allOf = reader.schemaList("allOf")
+        anyOf = reader.schemaList("anyOf")
+        oneOf = reader.schemaList("oneOf")
+        not = reader.schema("not")
+        rules = reader.rules()
         let children = Array(properties.values) + [additionalProperties, items].compactMap { $0 }
-        rules = try reader.rules()
         hasRules = !rules.isEmpty || children.contains(where: \.hasRules)
         hasTransitionRules = rules.contains(where: \.usesOldSelf) || children.contains(where: \.hasTransitionRules)
         hasDefaults = defaultValue != nil || children.contains(where: \.hasDefaults)
-        try reader.checkStructure(self, isRoot: isRoot)
-        try compileRules(path: path, isRoot: isRoot)
+        problems += reader.problems
     }
 
     /// The schema of a member of an object.
@@ -100,17 +116,4 @@ final class Schema: Sendable {
 
     /// Whether a null of this field means that it is absent: it is neither nullable nor has a default to take.
     var dropsNulls: Bool { !isNullable && defaultValue == nil && type != nil }
-
-    private func compileRules(path: String, isRoot: Bool) throws(SandboxError) {
-        for (index, rule) in rules.enumerated() {
-            do throws(CELError) {
-                try CELChecker.check(rule, on: self, isRoot: isRoot)
-            } catch {
-                throw SandboxError(
-                    .invalidCRD,
-                    "\(path).x-kubernetes-validations[\(index)].rule: Invalid value: \"\(rule.text)\": compilation "
-                        + "failed: \(error.message)")
-            }
-        }
-    }
 }

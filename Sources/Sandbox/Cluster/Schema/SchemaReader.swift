@@ -4,6 +4,12 @@ import Encoding
 struct SchemaReader {
     let json: JSONValue
     let path: String
+    private(set) var problems: [FieldError] = []
+
+    init(json: JSONValue, path: String) {
+        self.json = json
+        self.path = path
+    }
 
     private static let known: Set<String> = [
         "type", "title", "description", "properties", "additionalProperties", "items", "required", "enum", "format",
@@ -15,54 +21,94 @@ struct SchemaReader {
         "x-kubernetes-patch-strategy",
     ]
 
-    func refuseUnknownKeywords() throws(SandboxError) {
-        guard let members = json.objectValue else { throw failure("must be a schema object") }
-        if let unknown = members.keys.filter({ !SchemaReader.known.contains($0) }).min() {
-            throw failure("keyword \"\(unknown)\" is not supported")
+    /// Keywords that the API server knows and refuses.
+    private static let refused = [
+        "id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref",
+    ]
+
+    mutating func refuseUnknownKeywords() {
+        guard let members = json.objectValue else {
+            problems.append(FieldError(.invalid, path, value: .string(json.typeName), "must be a schema object"))
+            return
+        }
+        for keyword in members.keys.sorted() where !SchemaReader.known.contains(keyword) {
+            let place = "\(path).\(keyword)"
+            if SchemaReader.refused.contains(keyword) {
+                problems.append(FieldError(.forbidden, place, "\(keyword) is not supported"))
+            } else if keyword == "uniqueItems" {
+                guard members[keyword] == true else { continue }
+                problems.append(
+                    FieldError(
+                        .forbidden, place,
+                        "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"))
+            } else {
+                problems.append(FieldError(.invalid, place, "unknown field \"\(keyword)\""))
+            }
+        }
+        if members["x-kubernetes-preserve-unknown-fields"] == false {
+            problems.append(
+                FieldError(
+                    .invalid, "\(path).x-kubernetes-preserve-unknown-fields", value: false,
+                    "must be true or undefined"))
         }
     }
 
-    func type() throws(SandboxError) -> String? {
-        guard let type = json["type"] else { return nil }
-        guard let name = type.stringValue,
-            ["object", "array", "string", "integer", "number", "boolean"].contains(name)
-        else { throw failure("type must be object, array, string, integer, number or boolean") }
+    mutating func type() -> String? {
+        guard let type = json["type"], type != "" else { return nil }
+        let known = ["array", "boolean", "integer", "number", "object", "string"]
+        guard let name = type.stringValue, known.contains(name) else {
+            problems.append(.unsupported("\(path).type", type.stringValue ?? type.serializedText(), supported: known))
+            return nil
+        }
         return name
     }
 
-    func schema(_ keyword: String) throws(SandboxError) -> Schema? {
+    mutating func schema(_ keyword: String) -> Schema? {
         guard let value = json[keyword] else { return nil }
-        return try Schema(value, path: "\(path).\(keyword)")
+        return Schema(value, path: "\(path).\(keyword)", isRoot: false, problems: &problems)
     }
 
-    func schemas(_ keyword: String) throws(SandboxError) -> [String: Schema] {
+    mutating func schemas(_ keyword: String) -> [String: Schema] {
         var result: [String: Schema] = [:]
-        for (key, value) in json[keyword]?.objectValue ?? [:] {
-            result[key] = try Schema(value, path: "\(path).\(keyword)[\(key)]")
+        for (key, value) in (json[keyword]?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
+            result[key] = Schema(value, path: "\(path).\(keyword)[\(key)]", isRoot: false, problems: &problems)
         }
         return result
     }
 
-    func additionalProperties() throws(SandboxError) -> Schema? {
-        json["additionalProperties"]?.boolValue == nil ? try schema("additionalProperties") : nil
+    mutating func additionalProperties() -> Schema? {
+        json["additionalProperties"]?.boolValue == nil ? schema("additionalProperties") : nil
     }
 
-    func logicalSchemas(_ keyword: String) throws(SandboxError) -> [Schema] {
+    mutating func schemaList(_ keyword: String) -> [Schema] {
         var result: [Schema] = []
         for (index, value) in (json[keyword]?.arrayValue ?? []).enumerated() {
-            result.append(try Schema(value, path: "\(path).\(keyword)[\(index)]"))
+            result.append(Schema(value, path: "\(path).\(keyword)[\(index)]", isRoot: false, problems: &problems))
         }
         return result
     }
 
-    func logicalSchema(_ keyword: String) throws(SandboxError) -> Schema? { try schema(keyword) }
+    mutating func format() -> String {
+        let format = json["format"]?.stringValue ?? ""
+        if StringFormat.isUnchecked(format), ["string", nil].contains(json["type"]?.stringValue) {
+            problems.append(
+                FieldError(
+                    .invalid, "\(path).format", value: .string(format),
+                    "the simulated cluster does not check this format"))
+        }
+        return format
+    }
 
-    func pattern() throws(SandboxError) -> Pattern? {
-        guard let text = json["pattern"]?.stringValue else { return nil }
+    mutating func pattern() -> Pattern? {
+        guard let text = json["pattern"]?.stringValue, !text.isEmpty else { return nil }
         do throws(SandboxError) {
             return try Pattern(text)
         } catch {
-            throw failure("pattern: \(error.message)")
+            problems.append(
+                FieldError(
+                    .invalid, "\(path).pattern", value: .string(text),
+                    "must be a valid regular expression, but isn't: \(error.message)"))
+            return nil
         }
     }
 
@@ -77,64 +123,33 @@ struct SchemaReader {
             minProperties: count("minProperties"), maxProperties: count("maxProperties"))
     }
 
-    func listType() throws(SandboxError) -> Schema.ListType {
+    mutating func listType() -> Schema.ListType {
+        let keys = json["x-kubernetes-list-map-keys"]?.arrayValue?.compactMap(\.stringValue) ?? []
         switch json["x-kubernetes-list-type"]?.stringValue {
         case nil, "atomic": return .atomic
         case "set": return .set
-        case "map":
-            let keys = json["x-kubernetes-list-map-keys"]?.arrayValue?.compactMap(\.stringValue) ?? []
-            guard !keys.isEmpty else { throw failure("x-kubernetes-list-type map needs x-kubernetes-list-map-keys") }
-            return .map(keys: keys)
-        case .some(let other): throw failure("x-kubernetes-list-type \"\(other)\" is not known")
+        case "map": return .map(keys: keys)
+        case .some(let other):
+            problems.append(
+                .unsupported("\(path).x-kubernetes-list-type", other, supported: ["atomic", "set", "map"]))
+            return .atomic
         }
     }
 
-    func rules() throws(SandboxError) -> [ValidationRule] {
+    mutating func rules() -> [ValidationRule] {
         var rules: [ValidationRule] = []
         for (index, value) in (json["x-kubernetes-validations"]?.arrayValue ?? []).enumerated() {
-            rules.append(try ValidationRule(value, path: "\(path).x-kubernetes-validations[\(index)]"))
+            let place = "\(path).x-kubernetes-validations[\(index)]"
+            if let rule = ValidationRule(value, path: place, problems: &problems) { rules.append(rule) }
         }
         return rules
     }
+}
 
-    /// The rules of structural schemas that a mistake is likely to break.
-    func checkStructure(_ schema: Schema, isRoot: Bool) throws(SandboxError) {
-        let isLogical = path.contains("Of[") || path.hasSuffix(".not")
-        if schema.type == nil, !schema.isIntOrString, !schema.preservesUnknownFields, !isLogical {
-            throw SandboxError(
-                .invalidCRD, "\(path).type: Required value: must not be empty for specified object fields")
-        }
-        if isRoot, schema.type != "object" {
-            throw failure("type: Invalid value: must be object at the root")
-        }
-        if !schema.properties.isEmpty, schema.additionalProperties != nil {
-            throw failure("additionalProperties and properties are mutual exclusive")
-        }
-        if schema.type == "array", schema.items == nil {
-            throw SandboxError(.invalidCRD, "\(path).items: Required value: must be specified")
-        }
-        if case .map(let keys) = schema.listType {
-            for key in keys where schema.items?.properties[key] == nil {
-                throw failure("x-kubernetes-list-map-keys: \"\(key)\" is no property of the items")
-            }
-            let missing = keys.first { key in
-                schema.items?.required.contains(key) == false && schema.items?.properties[key]?.defaultValue == nil
-            }
-            if let missing {
-                throw failure("items: the map key \"\(missing)\" must be required or have a default")
-            }
-        }
-        if let value = schema.defaultValue { try checkDefault(value, schema) }
+extension FieldError {
+    /// "Unsupported value", with the values that are.
+    static func unsupported(_ path: String, _ value: String, supported: [String]) -> FieldError {
+        let list = supported.map { JSONValue.string($0).serializedText() }.joined(separator: ", ")
+        return FieldError(.notSupported, path, value: .string(value), "supported values: \(list)")
     }
-
-    private func checkDefault(_ value: JSONValue, _ schema: Schema) throws(SandboxError) {
-        let completed = Defaulting.defaulted(value, schema)
-        let errors = SchemaValidation.errors(completed, nil, schema, path: "\(path).default")
-        if let error = errors.first { throw SandboxError(.invalidCRD, error.description) }
-        var unknown: [String] = []
-        _ = Pruning.pruned(value, schema, path: "\(path).default", unknown: &unknown)
-        if let field = unknown.first { throw SandboxError(.invalidCRD, "\(field): must not have unknown fields") }
-    }
-
-    private func failure(_ what: String) -> SandboxError { SandboxError(.invalidCRD, "\(path): \(what)") }
 }

@@ -8,35 +8,51 @@ enum SchemaValidation {
     static func errors(_ value: JSONValue, _ old: JSONValue?, _ schema: Schema, path: String) -> [FieldError] {
         if let old, old == value { return [] }
         if value.isNull, schema.isNullable { return [] }
-        if let error = typeError(value, schema, path: path) { return [error] }
-        var errors = enumerationErrors(value, schema, path: path)
+        // kube-openapi's order; a wrong type does not end it.
+        var errors = typeErrors(value, schema, path: path)
+        if value.isNull { return errors + enumerationErrors(value, schema, path: path) }
+        errors += logicalErrors(value, schema, path: path)
         switch value {
-        case .object(let members): errors += objectErrors(members, old, schema, path: path)
-        case .array(let elements): errors += arrayErrors(elements, old, schema, path: path)
         case .string(let text): errors += StringValidation.errors(text, schema, path: path)
         case .integer, .number: errors += NumberValidation.errors(value, schema, path: path)
-        case .bool, .null: break
+        case .array(let elements): errors += arrayErrors(elements, old, schema, path: path)
+        case .object, .bool, .null: break
         }
-        return errors + logicalErrors(value, schema, path: path)
+        errors += enumerationErrors(value, schema, path: path)
+        if case .object(let members) = value { errors += objectErrors(members, old, schema, path: path) }
+        return errors
     }
 
-    private static func typeError(_ value: JSONValue, _ schema: Schema, path: String) -> FieldError? {
+    private static func typeErrors(_ value: JSONValue, _ schema: Schema, path: String) -> [FieldError] {
         let isRight: Bool
-        let wanted: String
+        var wanted: String
+        var found = value.typeName
         if schema.isIntOrString {
             wanted = "integer,string"
             isRight = value.stringValue != nil || value.integerValue != nil
         } else if let type = schema.type {
             wanted = type
             isRight = has(value, type: type)
+            if type == "string", StringFormat.isKnown(schema.format), value.arrayValue == nil, !value.isNull {
+                wanted = schema.format
+                found = formatName(of: value)
+            }
         } else {
-            return nil
+            return []
         }
-        guard !isRight else { return nil }
-        let found = JSONValue.string(value.typeName)
-        let place = path.isEmpty ? "" : "\(path) "
-        return FieldError(
-            .typeInvalid, path, value: found, "\(place)in body must be of type \(wanted): \(found.serializedText())")
+        guard !isRight else { return [] }
+        let place = path.isEmpty ? "" : "\(path) in body "
+        let quoted = JSONValue.string(found).serializedText()
+        return [FieldError(.typeInvalid, path, value: .string(found), "\(place)must be of type \(wanted): \(quoted)")]
+    }
+
+    /// The format that kube-openapi sees in a value.
+    private static func formatName(of value: JSONValue) -> String {
+        switch value {
+        case .integer: "int64"
+        case .number: "double"
+        default: ""
+        }
     }
 
     private static func has(_ value: JSONValue, type: String) -> Bool {
@@ -53,8 +69,9 @@ enum SchemaValidation {
 
     private static func enumerationErrors(_ value: JSONValue, _ schema: Schema, path: String) -> [FieldError] {
         guard let allowed = schema.enumeration, !allowed.contains(value) else { return [] }
-        let list = allowed.map { $0.serializedText() }.joined(separator: ", ")
-        return [FieldError(.notSupported, path, value: value, "supported values: \(list)")]
+        // Everything is quoted, numbers too.
+        let list = allowed.map { JSONValue.string($0.stringValue ?? $0.serializedText()).serializedText() }
+        return [FieldError(.notSupported, path, value: value, "supported values: \(list.joined(separator: ", "))")]
     }
 
     private static func objectErrors(
@@ -116,26 +133,39 @@ enum SchemaValidation {
     }
 
     private static func logicalErrors(_ value: JSONValue, _ schema: Schema, path: String) -> [FieldError] {
-        var errors = schema.allOf.flatMap { self.errors(value, nil, $0, path: path) }
-        func accepts(_ branch: Schema) -> Bool { self.errors(value, nil, branch, path: path).isEmpty }
-        if !schema.anyOf.isEmpty, !schema.anyOf.contains(where: accepts) {
-            errors.append(invalid(path, shown(value), "must validate at least one schema (anyOf)"))
+        guard !(schema.anyOf.isEmpty && schema.oneOf.isEmpty && schema.allOf.isEmpty && schema.not == nil) else {
+            return []
         }
-        if !schema.oneOf.isEmpty {
-            let count = schema.oneOf.filter(accepts).count
-            if count != 1 {
-                let found = count == 0 ? "Found none valid" : "Found \(count) valid alternatives"
-                errors.append(invalid(path, shown(value), "must validate one and only one schema (oneOf). \(found)"))
-            }
+        /// These errors have no place of their own; their text names it.
+        func failure(_ words: String) -> FieldError {
+            FieldError(.invalid, "", value: "", "\(JSONValue.string(path).serializedText()) \(words)")
         }
-        if let not = schema.not, accepts(not) {
-            errors.append(invalid(path, shown(value), "must not validate the schema (not)"))
+        func results(_ branches: [Schema]) -> [[FieldError]] {
+            branches.map { self.errors(value, nil, $0, path: path) }
+        }
+        var errors: [FieldError] = []
+        let any = results(schema.anyOf)
+        if !any.isEmpty, !any.contains(where: \.isEmpty) {
+            errors.append(failure("must validate at least one schema (anyOf)"))
+            errors += any.min { $0.count < $1.count } ?? []
+        }
+        let one = results(schema.oneOf)
+        let validCount = one.count { $0.isEmpty }
+        if !one.isEmpty, validCount != 1 {
+            let found = validCount == 0 ? "Found none valid" : "Found \(validCount) valid alternatives"
+            errors.append(failure("must validate one and only one schema (oneOf). \(found)"))
+            if validCount == 0 { errors += one.min { $0.count < $1.count } ?? [] }
+        }
+        let all = results(schema.allOf)
+        if all.contains(where: { !$0.isEmpty }) {
+            errors += all.flatMap { $0 }
+            let none = all.contains(where: \.isEmpty) ? "" : ". None validated"
+            errors.append(failure("must validate all the schemas (allOf)\(none)"))
+        }
+        if let not = schema.not, self.errors(value, nil, not, path: path).isEmpty {
+            errors.append(failure("must not validate the schema (not)"))
         }
         return errors
-    }
-
-    private static func shown(_ value: JSONValue) -> JSONValue {
-        value.objectValue != nil || value.arrayValue != nil ? .string(value.typeName) : value
     }
 
     static func invalid(_ path: String, _ value: JSONValue, _ detail: String) -> FieldError {

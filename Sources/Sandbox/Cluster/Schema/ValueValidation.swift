@@ -14,36 +14,14 @@ enum StringValidation {
         if let pattern = schema.pattern, !pattern.matches(text) {
             errors.append(SchemaValidation.invalid(path, .string(text), "should match '\(pattern.text)'"))
         }
-        if !isValid(text, format: schema.format) {
+        if !StringFormat.accepts(text, schema.format) {
             let quoted = JSONValue.string(text).serializedText()
             errors.append(
                 FieldError(
-                    .invalid, path, value: .string(text),
+                    .typeInvalid, path, value: .string(text),
                     "\(path) in body must be of type \(schema.format): \(quoted)"))
         }
         return errors
-    }
-
-    /// Formats that are not known are not checked, as in the API server.
-    private static func isValid(_ text: String, format: String) -> Bool {
-        switch format {
-        case "date-time": Timestamp(text) != nil
-        case "date": Timestamp(text + "T00:00:00Z") != nil
-        case "uuid", "uuid4":
-            text.utf8.count == 36 && text.split(separator: "-").map(\.utf8.count) == [8, 4, 4, 4, 12]
-                && text.allSatisfy { $0 == "-" || $0.isHexDigit }
-        case "byte": text.utf8.count % 4 == 0 && text.utf8.allSatisfy(isBase64)
-        default: true
-        }
-    }
-
-    private static func isBase64(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="):
-            true
-        default: false
-        }
     }
 }
 

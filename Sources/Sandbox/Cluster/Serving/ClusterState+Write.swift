@@ -335,7 +335,7 @@ extension ClusterState {
                                 + "existing errors to complete validation"))
                 }
             } else {
-                errors += RuleValidation.errors(object, old, schema)
+                errors += RuleValidation.errors(object, old, schema, definition.declaration)
             }
         }
         guard errors.isEmpty else {
@@ -357,11 +357,10 @@ extension ClusterState {
         _ object: JSONValue, _ definition: ResourceDefinition
     ) throws(StatusError) {
         guard definition.storage == CustomResources.collection else { return }
-        do throws(SandboxError) {
+        do throws(DefinitionRefused) {
             _ = try CustomResources.definitions(object)
         } catch {
-            throw .invalid(
-                definition, object.objectName, [FieldError(.invalid, "spec", value: "object", error.message)])
+            throw .invalid(definition, object.objectName, error.problems)
         }
     }
 

@@ -66,7 +66,12 @@ struct ClusterState: Sendable {
 
     /// Makes the resources of a CustomResourceDefinition available.
     mutating func register(_ crd: JSONValue) throws(SandboxError) {
-        let definitions = try CustomResources.definitions(crd)
+        let definitions: [ResourceDefinition]
+        do throws(DefinitionRefused) {
+            definitions = try CustomResources.definitions(crd)
+        } catch {
+            throw SandboxError(.invalidCRD, "\(crd.objectName): \(error.description)")
+        }
         if let storage = definitions.first?.storage {
             registry.remove(storage)
             let schema = definitions.first?.schema

@@ -139,6 +139,8 @@ enum Router {
         guard request.definition.verbs.contains(request.verb) else { throw .methodNotAllowed }
         switch request.verb {
         case "list": return .list(try state.list(request))
+        case "create" where request.definition.kind == "SelfSubjectRulesReview":
+            return .raw(authorization.rulesReview(try request.body()), status: 201)
         case "create" where request.definition.group == "authorization.k8s.io":
             return .raw(try authorization.review(try request.body()), status: 201)
         case "create":
