@@ -27,6 +27,9 @@ final class SharedRead<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
+    /// Who waits for an answer now, for tests.
+    var waiterCount: Int { state.withLock { $0.flight?.waiters.count ?? 0 } }
+
     /// The kept answer if it is at most so old, else the one that somebody waits for, else a new one.
     ///
     /// - Parameter uptime: asked for the time before and after.

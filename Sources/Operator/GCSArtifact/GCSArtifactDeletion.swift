@@ -36,6 +36,12 @@ enum GCSArtifactDeletion {
     /// A create whose reply was lost may still be on its way.
     private static func absent(_ observation: Observation) -> Decision {
         let intent = observation.status.resources.compactMap(\.intentTime).max()
+        if let intent, intent > observation.now {
+            // From a clock that was set back since: its age counts from now.
+            var status = observation.status
+            for index in status.resources.indices { status.resources[index].intentTime = observation.moment }
+            return .record(status, .deleting("waiting whether the bucket still appears"))
+        }
         if let intent, observation.now - intent < observation.configuration.createGrace {
             return Decision(
                 status: observation.status, situation: .deleting("waiting whether the bucket still appears"),

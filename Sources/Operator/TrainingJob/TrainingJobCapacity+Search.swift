@@ -82,7 +82,8 @@ extension TrainingJobCapacity {
             let time = oldest.time
         else { return .waitUntil(observation.moment + observation.configuration.capacityRetryInterval) }
         let due = time + observation.configuration.capacityRetryInterval
-        return observation.now >= due ? .option(oldest.option) : .waitUntil(due)
+        // A time in the future: the clock was set back.
+        return observation.now >= due || observation.now < time ? .option(oldest.option) : .waitUntil(due)
     }
 
     /// When the present search began: at the last attempt's end, else with the run.
@@ -179,7 +180,9 @@ extension TrainingJobCapacity {
             guard let count = observation.status.restartsCountTowardsMax, count > 0 else { return nil }
             pause = 5 << min(count - 1, 6)
         }
-        let left = end + .seconds(min(300, pause)) - observation.now
+        let whole = Duration.seconds(min(300, pause))
+        // Never more than the whole of it, also when the clock was set back.
+        let left = min(whole, end + whole - observation.now)
         return left > .zero ? left : nil
     }
 

@@ -19,6 +19,11 @@ enum TrainingJobCapacity {
         // Without options (the spec was made invalid) nothing is kept; once nothing is held, `invalidSpec` says so.
         let options = (try? TrainingJobNodePool.options(for: run, spec, observation).get()) ?? []
         let current = currentOption(options, observation.status)
+        if let held = heldOption(options, observation) {
+            return .record(
+                chosen(held, run, observation, observation.status),
+                .provisioning(.provisioning, "going on with \(describe(held))"))
+        }
         var release = TrainingJobRelease.pools(observation, keeping: current?.poolName)
         guard release.isDone, !options.isEmpty else {
             let names = release.status.resources.map(\.name).filter { $0 != current?.poolName }
@@ -38,6 +43,35 @@ enum TrainingJobCapacity {
         release.status.capacity?.current = nil
         release.status.capacity?.zone = nil
         return choose(options, run, observation, release.status)
+    }
+
+    /// A place whose machines are there although this run has not looked for any: its status was lost.
+    private static func heldOption(
+        _ options: [CapacityOption], _ observation: TrainingJobObservation
+    ) -> CapacityOption? {
+        guard observation.status.capacity == nil else { return nil }
+        return options.first { option in
+            guard let pool = observation.pool(option.poolName) else { return false }
+            return observation.isOurs(pool) && pool.status != .stopping && pool.status != .error
+        }
+    }
+
+    /// The status with the intent for an option.
+    private static func chosen(
+        _ option: CapacityOption, _ run: TrainingJob.Run, _ observation: TrainingJobObservation,
+        _ status: TrainingJob.Status
+    ) -> TrainingJob.Status {
+        var status = status
+        var capacity = status.capacity ?? TrainingJob.CapacityStatus()
+        capacity.current = option.candidate.name
+        capacity.zone = option.zone
+        capacity.nextAttemptTime = nil
+        capacity.startTime = observation.moment
+        capacity.attemptCount = (capacity.attemptCount ?? 0) + 1
+        status.capacity = capacity
+        status.resources.removeAll { $0.name == option.poolName }
+        status.resources.append(intent(option, run, observation))
+        return status
     }
 
     /// Records the intent for the next option, or says when there is one.
@@ -62,14 +96,8 @@ enum TrainingJobCapacity {
                     status: status,
                     situation: .releaseBlocked(.releasingCompute, "the ledger of cloud resources is full"))
             }
-            capacity.current = option.candidate.name
-            capacity.zone = option.zone
-            capacity.nextAttemptTime = nil
-            capacity.startTime = observation.moment
-            capacity.attemptCount = (capacity.attemptCount ?? 0) + 1
-            status.capacity = capacity
-            status.resources.append(intent(option, run, observation))
-            return .record(status, .provisioning(.provisioning, "trying \(describe(option))"))
+            return .record(
+                chosen(option, run, observation, status), .provisioning(.provisioning, "trying \(describe(option))"))
         }
     }
 

@@ -57,7 +57,11 @@ extension TrainingJobController {
     private func observeCloud(_ observation: inout TrainingJobObservation) async throws(APIError) {
         let status = observation.status
         let isSearching = observation.activeRun?.image != nil && !observation.spec.suspend
-        guard observation.job.metadata.isDeleting || !status.resources.isEmpty || isSearching else { return }
+        // Without a run the status is new, or somebody lost it: then machines may be there that it does not know.
+        let isUnknown = status.run == nil
+        guard observation.job.metadata.isDeleting || !status.resources.isEmpty || isSearching || isUnknown else {
+            return
+        }
         let known = Set(status.resources.map(\.name))
         let age = observation.job.metadata.isDeleting ? Duration.zero : configuration.pollInterval / 2
         let all = try await poolList.value(notOlderThan: age, uptime: { self.clock.uptime }) { () throws(APIError) in

@@ -201,11 +201,16 @@ enum TrainingJobFailurePolicy {
     private static func imageFailure(
         _ job: Job, _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> AttemptFailure? {
-        guard let waiting = imageProblem(job, observation), let start = attempt.startTime,
+        guard let waiting = imageProblem(job, observation), let start = podsStart(job, attempt),
             waiting.reason == "InvalidImageName" || observation.now - start > observation.configuration.imagePullGrace
         else { return nil }
         return AttemptFailure(
             reason: .imagePullFailed, message: waiting.message ?? "image cannot be pulled", isFinal: true)
+    }
+
+    /// When the pods could start: between the attempt's record and its Job the operator may have been down for long.
+    private static func podsStart(_ job: Job, _ attempt: TrainingJob.Attempt) -> Timestamp? {
+        attempt.startTime.map { max($0, job.metadata.creationTimestamp ?? $0) }
     }
 
     /// Machines cost money whether pods start on them or not: what did not start for long never will.
@@ -213,7 +218,7 @@ enum TrainingJobFailurePolicy {
         _ job: Job, _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> AttemptFailure? {
         let grace = observation.configuration.podStartGrace
-        guard let start = attempt.startTime, observation.now - start > grace else { return nil }
+        guard let start = podsStart(job, attempt), observation.now - start > grace else { return nil }
         let startedCount = observation.pods(of: job).count { ($0.status?.phase ?? "Pending") != "Pending" }
         let wanted = job.spec?.completions ?? 1
         guard startedCount < wanted else { return nil }

@@ -36,6 +36,7 @@ enum TrainingJobPlan {
     static func plan(_ observation: Observation) -> Plan<TrainingJob.Status, TrainingJobAction> {
         let decision = rules.decide(observation)
         var status = decision.status
+        TrainingJobRelease.adopt(observation, &status)
         status.observedGeneration = observation.job.metadata.generation ?? 0
         status.state = decision.situation.displayState(result: status.run?.result)
         if let run = status.run { status.pendingRun = TrainingJobRun.pending(run, observation) }
@@ -86,7 +87,7 @@ enum TrainingJobPlan {
         frozen.checkpoint = observation.status.checkpoint
         frozen.cost = observation.status.cost
         guard let written = observation.status.cost?.updateTime,
-            observation.now - written < observation.configuration.progressInterval,
+            (.zero..<observation.configuration.progressInterval).contains(observation.now - written),
             isSame(frozen, observation.status)
         else { return fresh }
         return frozen

@@ -39,7 +39,9 @@ enum TrainingJobRelease {
         adopt(observation, &status)
         var progress = Progress(status: status, isDone: true)
         var remaining: [CloudResource] = []
-        for entry in status.resources {
+        for var entry in status.resources {
+            // From a clock that was set back since: its age counts from now.
+            if let time = entry.intentTime, time > observation.now { entry.intentTime = observation.moment }
             guard entry.name != kept else {
                 remaining.append(entry)
                 continue
@@ -92,7 +94,7 @@ enum TrainingJobRelease {
     }
 
     /// Takes pools with our labels that the ledger does not know into it: a status edited by hand hides no machine.
-    private static func adopt(_ observation: TrainingJobObservation, _ status: inout TrainingJob.Status) {
+    static func adopt(_ observation: TrainingJobObservation, _ status: inout TrainingJob.Status) {
         let known = Set(status.resources.map(\.name))
         for pool in observation.pools where observation.isOurs(pool) && !known.contains(pool.name) {
             guard status.resources.count < 24 else { return }

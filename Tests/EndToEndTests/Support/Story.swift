@@ -20,17 +20,32 @@ final class Story: Sendable {
     let traffic = Traffic()
     private let server: HTTPServer
     private let operatorPath: String
-    private let operatorProcess = Mutex<TestProcess?>(nil)
+    private let processes = Mutex<[String: TestProcess]>([:])
+    /// One for each operator that has a name, so that it can be told who sent what.
+    private let servers = Mutex<[String: HTTPServer]>([:])
 
-    /// Runs `body` in a world of its own, whose operator is started, and ends everything afterwards.
+    /// Marks requests with their sender.
+    private struct Sender: HTTPHandler {
+        let name: String
+        let world: SandboxWorld
+
+        func respond(to request: HTTPRequest) async -> HTTPReply {
+            var request = request
+            request.headers[Traffic.senderHeader] = name
+            return await world.respond(to: request)
+        }
+    }
+
+    /// Runs `body` in a world of its own, whose operator is started unless told otherwise, and ends everything afterwards.
     static func run(
-        stockouts: Set<String> = [], _ body: (Story) async throws -> Void
+        stockouts: Set<String> = [], hasKinds: Bool = true, startsOperator: Bool = true,
+        _ body: (Story) async throws -> Void
     ) async throws {
-        let story = try Story(stockouts: stockouts)
+        let story = try Story(stockouts: stockouts, hasKinds: hasKinds)
         let ticking = Task { await story.world.run() }
         do {
             await story.world.setStorageEndpoint(story.server.origin)
-            try story.startOperator()
+            if startsOperator { try story.startOperator() }
             try await body(story)
         } catch {
             await story.end(ticking)
@@ -41,14 +56,18 @@ final class Story: Sendable {
     }
 
     private func end(_ ticking: Task<Void, Never>) async {
-        killOperator()
+        processes.withLock { processes in
+            for process in processes.values { process.kill() }
+            processes = [:]
+        }
         ticking.cancel()
         await ticking.value
         await world.stop()
         await server.stop(grace: .milliseconds(100))
+        for server in servers.withLock({ Array($0.values) }) { await server.stop(grace: .milliseconds(100)) }
     }
 
-    private init(stockouts: Set<String>) throws {
+    private init(stockouts: Set<String>, hasKinds: Bool) throws {
         var template = Array("/tmp/trainyard-e2e-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw MissingPart("cannot make a temporary folder") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -64,7 +83,7 @@ final class Story: Sendable {
         let cloud = CloudConfiguration(
             project: Story.project, clusterName: "e2e", clock: clock, stateDirectory: directory + "/buckets",
             timings: timings, script: CloudScript(stockouts: stockouts))
-        let crds = try ["trainingjobs", "gcsartifacts"].flatMap { try BuiltProducts.documents("crds/\($0).yaml") }
+        let crds = hasKinds ? try Story.definitions() : []
         let rules = try BuiltProducts.documents("charts/trainyard/files/clusterrole-rules.yaml").first
         let user = SimulatedUser(
             name: Story.operatorName,
@@ -77,19 +96,22 @@ final class Story: Sendable {
                 cloud: cloud, images: [Story.image: .process(argv: [trainer])], stateDirectory: directory))
         world.setHook(traffic.hook)
         server = try HTTPServer(handler: world)
-        try writeKubeconfig()
     }
 
-    private func writeKubeconfig() throws {
+    static func definitions() throws -> [JSONValue] {
+        try ["trainingjobs", "gcsartifacts"].flatMap { try BuiltProducts.documents("crds/\($0).yaml") }
+    }
+
+    private func writeKubeconfig(_ name: String, origin: String) throws {
         let text = """
             apiVersion: v1
             kind: Config
             current-context: e2e
             contexts: [{name: e2e, context: {cluster: e2e, user: operator}}]
-            clusters: [{name: e2e, cluster: {server: "\(server.origin)"}}]
+            clusters: [{name: e2e, cluster: {server: "\(origin)"}}]
             users: [{name: operator, user: {token: \(Story.operatorToken)}}]
             """
-        try FileText.write(Array(text.utf8), to: directory + "/kubeconfig")
+        try FileText.write(Array(text.utf8), to: "\(directory)/kubeconfig-\(name)")
     }
 
     /// A folder below the story's own.
@@ -101,26 +123,95 @@ final class Story: Sendable {
 
     // MARK: The operator
 
-    var operatorLog: String { directory + "/operator.log" }
+    static let firstOperator = "a"
 
-    func startOperator() throws {
-        let process = try TestProcess(
-            operatorPath,
-            [
-                "--kubeconfig", directory + "/kubeconfig", "--google-endpoint", server.origin,
-                "--cluster", Story.cluster, "--trainer-image", Story.image, "--health-address", "127.0.0.1:0",
-                "--lease-duration", "8", "--renew-deadline", "6", "--retry-period", "0.5",
-                "--progress-interval-seconds", "1",
-            ], log: operatorLog)
-        operatorProcess.withLock { $0 = process }
+    func operatorLog(_ name: String = Story.firstOperator) -> String { "\(directory)/operator-\(name).log" }
+
+    /// - Parameter descriptorLimit: as `ulimit -n` sets it.
+    func startOperator(_ name: String = Story.firstOperator, descriptorLimit: Int? = nil) throws {
+        let origin = try origin(of: name)
+        try writeKubeconfig(name, origin: origin)
+        let arguments = [
+            "--kubeconfig", "\(directory)/kubeconfig-\(name)", "--google-endpoint", origin,
+            "--cluster", Story.cluster, "--trainer-image", Story.image, "--health-address", "127.0.0.1:0",
+            "--lease-duration", "8", "--renew-deadline", "6", "--retry-period", "0.5",
+            "--progress-interval-seconds", "1",
+        ]
+        let process =
+            if let descriptorLimit {
+                try TestProcess(
+                    "/bin/sh",
+                    ["-c", "ulimit -n \(descriptorLimit) && exec \"$0\" \"$@\"", operatorPath] + arguments,
+                    log: operatorLog(name))
+            } else {
+                try TestProcess(operatorPath, arguments, log: operatorLog(name))
+            }
+        processes.withLock { $0[name] = process }
+    }
+
+    /// The server that an operator of this name talks to; the same over its restarts.
+    private func origin(of name: String) throws -> String {
+        try servers.withLock { servers in
+            if let server = servers[name] { return server.origin }
+            let server = try HTTPServer(handler: Sender(name: name, world: world))
+            servers[name] = server
+            return server.origin
+        }
     }
 
     /// `kill -9`; returns when it is gone.
-    func killOperator() {
-        operatorProcess.withLock { process in
-            process?.kill()
-            process = nil
+    func killOperator(_ name: String = Story.firstOperator) {
+        let process = processes.withLock { $0.removeValue(forKey: name) }
+        process?.kill()
+    }
+
+    /// Sends a signal; SIGCONT lets one that was stopped go on.
+    func signalOperator(_ signal: Int32, _ name: String = Story.firstOperator) {
+        processes.withLock { $0[name] }?.send(signal)
+    }
+
+    /// Waits until an operator has ended by itself; it is not started again.
+    func waitForExit(_ name: String = Story.firstOperator, atMost limit: Duration) async throws -> Int32 {
+        guard let process = processes.withLock({ $0.removeValue(forKey: name) }) else {
+            throw MissingPart("operator \(name) does not run")
         }
+        let deadline = ContinuousClock.now + limit
+        while ContinuousClock.now < deadline {
+            if let status = process.exitStatus() {
+                process.kill()
+                return status
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        process.kill()
+        throw MissingPart("operator \(name) does not end: \(FileText.tail(operatorLog(name), lines: 30))")
+    }
+
+    /// What readiness says now; nil while nobody answers.
+    func readiness(_ name: String = Story.firstOperator) async -> (isReady: Bool, text: String)? {
+        let lines = (FileText.read(operatorLog(name)) ?? "").split(separator: "\n")
+        guard let line = lines.last(where: { $0.contains("serving health") }),
+            let match = line.firstMatch(of: /http:\/\/127\.0\.0\.1:[0-9]+/),
+            let transport = try? CurlTransport()
+        else { return nil }
+        let request = HTTPRequest(.get, HTTPURL(origin: String(match.output), path: "/readyz"))
+        guard let response = try? await transport.send(request) else { return nil }
+        return (response.isSuccess, String(decoding: response.body, as: UTF8.self))
+    }
+
+    /// Waits for what readiness should say.
+    func waitForReadiness(
+        _ what: String, atMost limit: Duration = .seconds(20), until isReached: (Bool, String) -> Bool
+    ) async throws {
+        let deadline = ContinuousClock.now + limit
+        var last: (isReady: Bool, text: String)?
+        while ContinuousClock.now < deadline {
+            last = await readiness()
+            if let last, isReached(last.isReady, last.text) { return }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw MissingPart(
+            "readiness: \(what) does not come: \(last?.text ?? "no answer") \(FileText.tail(operatorLog(), lines: 20))")
     }
 
     // MARK: Objects
@@ -173,7 +264,7 @@ final class Story: Sendable {
         while true {
             let job = try await job()
             if try await isReached(job) { return job }
-            let exit = operatorProcess.withLock { $0?.exitStatus() }
+            let exit = processes.withLock { $0.values.lazy.compactMap { $0.exitStatus() }.first }
             if ContinuousClock.now >= deadline || exit != nil {
                 let why = exit.map { "the operator ended with \($0)" } ?? "it took more than \(limit)"
                 throw MissingPart(
@@ -182,10 +273,19 @@ final class Story: Sendable {
                     status: \((job["status"] ?? .null).prettyPrinted())
                     node pools: \(world.cloud.nodePools())
                     folder: \(directory)
-                    operator: \(FileText.tail(operatorLog, lines: 30))
+                    operator: \(FileText.tail(operatorLog(), lines: 30))
                     """)
             }
             try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// Waits until something has happened, whatever became of the operator.
+    func waitForEvent(atMost limit: Duration = .seconds(60), until isReached: () -> Bool) async throws {
+        let deadline = ContinuousClock.now + limit
+        while !isReached() {
+            if ContinuousClock.now >= deadline { throw MissingPart("it does not happen within \(limit)") }
+            try await Task.sleep(for: .milliseconds(20))
         }
     }
 

@@ -7,6 +7,8 @@ final class TestProcess: Sendable {
     let path: String
     let processID: pid_t
     private let isReaped = Mutex(false)
+    /// Without Swift's own backtraces: they take ten seconds and more in which a process that crashed is not back.
+    private static let environment = ["PATH=/usr/bin:/bin", "HOME=/tmp", "SWIFT_BACKTRACE=enable=no"]
 
     init(_ path: String, _ arguments: [String], log: String) throws {
         self.path = path
@@ -14,7 +16,7 @@ final class TestProcess: Sendable {
         guard output >= 0 else { throw MissingPart("cannot write \(log)") }
         defer { close(output) }
         var strings = TestProcess.copies([path] + arguments)
-        var variables = TestProcess.copies(["PATH=/usr/bin:/bin", "HOME=/tmp"])
+        var variables = TestProcess.copies(TestProcess.environment)
         defer { for string in strings + variables { free(string) } }
         var processID: pid_t = 0
         let code = strings.withUnsafeMutableBufferPointer { arguments in
@@ -48,7 +50,10 @@ final class TestProcess: Sendable {
         }
     }
 
-    /// Its exit status when it has ended by itself.
+    /// Sends a signal to it and its children.
+    func send(_ signal: Int32) { _ = Glibc.kill(-processID, signal) }
+
+    /// Its exit status when it has ended by itself; 128 and the signal's number when one ended it.
     func exitStatus() -> Int32? {
         isReaped.withLock { isReaped in
             guard !isReaped else { return nil }

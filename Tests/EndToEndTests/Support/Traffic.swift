@@ -11,6 +11,9 @@ final class Traffic: Sendable {
         var request: HTTPRequest
         var status: Int
 
+        /// Which operator sent it.
+        var sender: String { request.headers[Traffic.senderHeader] ?? "" }
+
         /// `POST nodePools`, `DELETE nodePools/x`, `PUT trainingjobs/x/status`: what tests look at.
         var line: String {
             let segments = request.url.decodedSegments ?? []
@@ -26,6 +29,8 @@ final class Traffic: Sendable {
         var exchanges: [Exchange] = []
         var trigger: Trigger?
         var hasFired = false
+        var isClusterAway = false
+        var replyDelay = Duration.zero
     }
 
     private struct Trigger {
@@ -35,6 +40,8 @@ final class Traffic: Sendable {
         var action: @Sendable () -> Void
     }
 
+    /// Set by the server that an operator talks to.
+    static let senderHeader = "X-Test-Operator"
     private static let limit = 20_000
     private let state = Mutex(State())
 
@@ -60,16 +67,39 @@ final class Traffic: Sendable {
         }
     }
 
+    /// From now on nobody reaches the API server, or everybody does again.
+    func setClusterAway(_ isAway: Bool) { state.withLock { $0.isClusterAway = isAway } }
+
+    /// From now on Google's replies take so long.
+    func delayReplies(_ delay: Duration) { state.withLock { $0.replyDelay = delay } }
+
+    /// Changes that one operator has sent so far, leases and events aside.
+    func changes(of sender: String) -> [String] {
+        state.withLock { state in
+            state.exchanges.filter { exchange in
+                exchange.sender == sender && !exchange.request.url.path.contains("/leases")
+                    && !exchange.request.url.path.contains("/events")
+            }.map(\.line)
+        }
+    }
+
     /// How many requests have changed something, leases aside.
     var changeCount: Int {
         state.withLock { state in state.exchanges.count { !$0.request.url.path.contains("/leases") } }
     }
 
     var hook: RequestHook {
-        RequestHook(after: { [self] side, request, reply in
-            if request.method != .get { record(Exchange(side: side, request: request, status: reply.status)) }
-            return .pass
-        })
+        RequestHook(
+            before: { [self] side, _ in
+                side == .cluster && state.withLock(\.isClusterAway) ? .respond(.disconnect) : .pass
+            },
+            after: { [self] side, request, reply in
+                if request.method != .get { record(Exchange(side: side, request: request, status: reply.status)) }
+                let delay = state.withLock(\.replyDelay)
+                // Cancelled: the client has gone.
+                if delay > .zero, side == .cloud { try? await Task.sleep(for: delay) }
+                return .pass
+            })
     }
 
     private func record(_ exchange: Exchange) {

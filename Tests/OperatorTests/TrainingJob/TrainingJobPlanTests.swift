@@ -341,6 +341,20 @@ import Testing
         #expect(plan.next != .finalized)
     }
 
+    @Test func `machines that a lost status forgot are in the ledger at once, and the run goes on with them`() {
+        var seen = observation(trainingJob(), now: moment(10))
+        seen.pools = [nodePool(Self.pool)]
+        let first = TrainingJobPlan.plan(seen)
+        #expect(first.steps == [])
+        #expect(first.status.resources.map(\.name) == [Self.pool])
+        #expect(first.status.conditions.first { $0.type == "ComputeReleased" }?.status == .false)
+        seen.job.status = status()
+        let second = TrainingJobPlan.plan(seen)
+        #expect(second.steps == [])
+        #expect(second.status.capacity?.zone == "us-central1-b")
+        #expect(second.status.resources.map(\.name) == [Self.pool])
+    }
+
     @Test func `a create that may still arrive keeps the finalizer`() {
         var status = status()
         status.resources = [ledgerEntry(Self.pool, at: start)]

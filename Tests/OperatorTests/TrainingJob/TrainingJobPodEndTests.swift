@@ -104,6 +104,15 @@ import Testing
         #expect(steps(seen) == ["apply mnist-a1b2c-r1-a2"])
     }
 
+    @Test func `pods have their time from when their Job was made`() {
+        var job = attemptJob()
+        var seen = trainingObservation(job, pods: [attemptPod(phase: "Pending")], now: moment(1000))
+        #expect(TrainingJobPlan.plan(seen).status.attempts.last?.cause == "PodsNotStarted")
+        job.metadata.creationTimestamp = moment(900)
+        seen.jobs = [job]
+        #expect(TrainingJobPlan.plan(seen).status.attempts.last?.cause == nil)
+    }
+
     @Test func `a revision that cannot be read is told and looked at slowly, not written again`() {
         var seen = observation()
         let name = seen.revisions.keys.first ?? ""

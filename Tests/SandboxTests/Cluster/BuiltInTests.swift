@@ -300,7 +300,28 @@ import Testing
         #expect(created.value(at: ["status", "conditions"])?[1]?["type"] == "Established")
         #expect(try await fixture.call(.post, ClusterFixture.path, ClusterFixture.widget("a")).status == 201)
         try await fixture.call(.delete, path + "/widgets.example.dev")
+        await fixture.cluster.tick()
         #expect(try await fixture.call(.get, ClusterFixture.path).status == 404)
+    }
+
+    @Test func `a definition that is removed waits for the finalizers of its objects, and takes no new ones`()
+        async throws
+    {
+        let fixture = try ClusterFixture(crds: [])
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        try await fixture.call(.post, path, ClusterFixture.widgets)
+        var widget = ClusterFixture.widget("a")
+        widget.set(["example.dev/hold"], at: ["metadata", "finalizers"])
+        try await fixture.call(.post, ClusterFixture.path, widget)
+        try await fixture.call(.delete, path + "/widgets.example.dev")
+        await fixture.cluster.tick()
+        let held = try await fixture.call(.get, ClusterFixture.path + "/a")
+        #expect(held.json.value(at: ["metadata", "deletionTimestamp"]) != nil)
+        #expect(try await fixture.call(.post, ClusterFixture.path, ClusterFixture.widget("b")).status == 405)
+        try await fixture.call(
+            .patch, ClusterFixture.path + "/a", ["metadata": ["finalizers": nil]], type: "application/merge-patch+json")
+        await fixture.cluster.tick()
+        #expect(try await fixture.call(.get, path + "/widgets.example.dev").status == 404)
     }
 
     @Test func `a snapshot brings everything back`() async throws {

@@ -92,6 +92,7 @@ extension ClusterState {
             case .foreground: finalizers.append("foregroundDeletion")
             case .background: break
             }
+            finalizers = finalizersOfDeleted(object, definition, finalizers)
             changed.setFinalizers(finalizers)
         }
         if finalizers.isEmpty, grace == 0, !BuiltInStrategy.isEmptiedFirst(definition) {

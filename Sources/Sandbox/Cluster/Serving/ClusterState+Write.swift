@@ -20,6 +20,7 @@ extension ClusterState {
             throw .unexplained("resourceVersion should not be set on objects to be created")
         }
         try requireNamespace(request, name: name)
+        try requireLivingDefinition(definition)
         let managedFields = keepsManagedFields ? result.object.metadata("managedFields") : nil
         prepareForCreate(&result.object, request)
         result.object.tidyMetadata()

@@ -16,6 +16,7 @@ extension ClusterState {
             }
         }
         terminateNamespaces(now: now)
+        terminateDefinitions(now: now)
         expireEvents(now: now)
     }
 
@@ -99,7 +100,7 @@ extension ClusterState {
         if !isBlocked { removeFinalizer("foregroundDeletion", uid: owner.uid) }
     }
 
-    private mutating func removeFinalizer(_ finalizer: String, uid: String) {
+    mutating func removeFinalizer(_ finalizer: String, uid: String) {
         guard let key = store.key(uid: uid), var object = store.object(key) else { return }
         object.setFinalizers(object.finalizers.filter { $0 != finalizer })
         let grace = object.metadata("deletionGracePeriodSeconds")?.integerValue ?? 0
@@ -112,7 +113,7 @@ extension ClusterState {
     }
 
     /// Deletes with a policy; what refuses (a precondition cannot, a finalizer only delays) is left for later.
-    private mutating func remove(_ key: ObjectKey, _ policy: DeleteOptions.Propagation, now: Timestamp) {
+    mutating func remove(_ key: ObjectKey, _ policy: DeleteOptions.Propagation, now: Timestamp) {
         guard let definition = registry.definition(of: key.collection) else { return }
         // The object was just read: not found is the only error, and means that the work is done.
         _ = try? delete(definition, key, DeleteOptions(propagation: policy), now: now)
