@@ -121,7 +121,7 @@ import Testing
         await #expect { try await transport.send(HTTPRequest(.post, url)) } throws: {
             ($0 as? APIError)?.code == .cancelled
         }
-        #expect(try await transport.send(HTTPRequest(.get, url)).status == 401)
+        #expect(try await transport.send(HTTPRequest(.get, url)).status == 403)
     }
 
     @Test func `a lease that is deleted or taken by hand leaves one leader`() async throws {

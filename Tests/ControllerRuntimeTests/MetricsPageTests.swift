@@ -8,9 +8,10 @@ import Testing
 @testable import ControllerRuntime
 @testable import Telemetry
 
-private let promtool: String? = ["/usr/bin/promtool", "/usr/local/bin/promtool"].first { (path: String) -> Bool in
-    access(path, X_OK) == 0
-}
+private let promtool: String? = {
+    let named = ProcessInfo.processInfo.environment["TRAINYARD_PROMTOOL"]
+    return [named ?? "/usr/bin/promtool", "/usr/local/bin/promtool"].first { access($0, X_OK) == 0 }
+}()
 
 @Suite struct MetricsPageTests {
     /// A page with something of everything.

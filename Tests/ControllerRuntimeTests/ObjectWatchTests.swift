@@ -32,7 +32,7 @@ private struct Watched: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ObjectWatchTests {
+@Suite(.timeLimit(.minutes(5))) struct ObjectWatchTests {
     private let a = widgetJSON("a", 3)
     private let b = widgetJSON("b", 4)
 

@@ -165,7 +165,9 @@ extension HTTPReply {
     ) async throws {
         let world = try await Replicas()
         let (manager, interceptor) = world.replica("a", isElected: false)
-        interceptor.before { $0.isRequest("GET widgets") ? .failure(status, reason) : nil }
+        interceptor.before {
+            $0.isRequest("GET widgets") || $0.isRequest("WATCH widgets") ? .failure(status, reason) : nil
+        }
         async let exit = manager.run()
         try await world.advance(until: "it is missed") {
             !manager.missing.isEmpty && manager.missing[0].contains("HTTP")
@@ -174,7 +176,8 @@ extension HTTPReply {
         try await world.advance(until: "twenty minutes", by: .seconds(5)) {
             world.clock.now - start > .seconds(1200)
         }
-        #expect((20...150).contains(interceptor.log.filter { $0 == "GET widgets" }.count))
+        let asked = interceptor.log.filter { $0 == "GET widgets" || $0 == "WATCH widgets" }.count
+        #expect((20...150).contains(asked))
         interceptor.before { _ in nil }
         try await world.advance(until: "nothing is missing", by: .seconds(1)) { manager.missing == [] }
         manager.stop()

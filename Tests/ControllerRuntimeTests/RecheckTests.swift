@@ -63,7 +63,7 @@ extension TestWorld {
         #expect(event?["note"]?.stringValue?.contains("not a whole number from 10 to 86400") == true)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `two hundred objects in peace: three hours without a single write`() async throws {
         let world = try await TestWorld()
         for number in 0..<200 { try await world.cluster.create("w\(number)") }

@@ -1,12 +1,13 @@
 import Encoding
 import HTTP
 import Kubernetes
+import Sandbox
 import Testing
 
 @testable import ControllerRuntime
 
 /// One of ours that cannot be read: told in its status, once, and nobody else is affected.
-@Suite(.timeLimit(.minutes(1))) struct UndecodableTests {
+@Suite(.timeLimit(.minutes(5))) struct UndecodableTests {
     private let now = Timestamp(seconds: 1_000_000)
 
     private func object(_ status: JSONValue? = nil, manager: String? = nil) -> JSONValue {

@@ -8,7 +8,7 @@ import Testing
 @testable import ControllerRuntime
 
 /// The list and watch path over real sockets: what libcurl, the server's pace and large objects add.
-@Suite(.timeLimit(.minutes(1))) struct WireTests {
+@Suite(.timeLimit(.minutes(5))) struct WireTests {
     /// One kind whose list is packed and whose watch comes in pieces of odd sizes.
     private final class Server: HTTPHandler {
         let list: [UInt8]

@@ -136,7 +136,6 @@ struct `every kubectl against sandbox up` {
         #expect(listed.last?.contains(/Normal\s+Changed\s+configmap\/m\s+it was changed/) == true)
         let told = try await world.kubectl("events", "--for", "configmap/m")
         #expect(told.contains(/Normal\s+Changed\s+ConfigMap\/m\s+it was changed/))
-        #expect(try await world.kubectl("describe", "configmap", "m").contains(/Changed\s.*it was changed/))
     }
 
     private func documents(_ world: KubectlWorld) async throws {

@@ -213,7 +213,7 @@ private struct Plugin {
             """
         let folder = try Folder()
         let config = try Kubeconfig(text: text)
-        let connection = try config.connection(environment: ["PATH": "/usr/bin:/bin:\(folder.path)"])
+        let connection = try config.connection(environment: ["PATH": folder.path])
         let error = await failure { () async throws(APIError) in try await connection.credentials.credential() }
         #expect(
             error?.message
@@ -227,7 +227,7 @@ private struct Plugin {
             echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"interactive":\
             false},"status":{"expirationTimestamp":"2099-01-01T00:00:00Z","token":"ya29.x"}}'
             """, isExecutable: true)
-        let later = try config.connection(environment: ["PATH": "/usr/bin:/bin:\(folder.path)"])
+        let later = try config.connection(environment: ["PATH": "\(folder.path):/usr/bin:/bin"])
         #expect(try await later.credentials.credential() == Credential(token: "ya29.x"))
     }
 

@@ -1,5 +1,6 @@
 import Encoding
 import Kubernetes
+import Testing
 
 /// One object, or one change of an object, that a CRD accepts or refuses.
 struct CRDRuleCase: Sendable, CustomTestStringConvertible {

@@ -38,10 +38,11 @@ import Testing
                 group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition",
                 plural: "customresourcedefinitions", isNamespaced: false)
             for definition in try definitions() {
-                do throws(APIError) {
+                let answer = await server.result { () throws(APIError) in
                     try await server.client.create(type, definition)
-                } catch  where error.code == .alreadyExists {
-                    continue
+                }
+                if let message = answer.message, !message.contains("already exists") {
+                    throw APIError(.invalid, operation: "POST customresourcedefinitions", message: message)
                 }
             }
             return server
@@ -66,26 +67,38 @@ import Testing
         /// Why the case was refused; nil: it was not.
         func refusal(of row: CRDRuleCase) async throws -> String? {
             let namespace = try await makeNamespace()
-            var object = try CRDRuleTests.base(row.kind, namespace: namespace)
-            object = CRDRuleTests.changed(object, row.isUpdate ? row.before : row.before + row.change)
+            let base = try CRDRuleTests.base(row.kind, namespace: namespace)
+            let first = CRDRuleTests.changed(base, row.isUpdate ? row.before : row.before + row.change)
+            let created = await result { () throws(APIError) in try await client.create(row.kind, first) }
+            guard row.isUpdate else { return created.message }
+            guard case .stored(let object) = created else { return created.message.map { "before the update: \($0)" } }
+            let written = await withStatus(object, row, namespace)
+            guard case .stored(let current) = written else { return written.message.map { "before the update: \($0)" } }
+            let changed = CRDRuleTests.changed(current, row.change)
+            return await result { () throws(APIError) in try await client.update(row.kind, changed) }.message
+        }
+
+        private enum Answer {
+            case stored(JSONValue)
+            case refused(String)
+
+            var message: String? { if case .refused(let message) = self { message } else { nil } }
+        }
+
+        private func result(_ call: () async throws(APIError) -> JSONValue) async -> Answer {
             do throws(APIError) {
-                var stored = try await client.create(row.kind, object)
-                guard row.isUpdate else { return nil }
-                if let status = row.status {
-                    let name = stored.value(at: ["metadata", "name"])?.stringValue ?? ""
-                    stored = try await client.mergePatch(
-                        ObjectReference(type: row.kind, namespace: namespace, name: name), ["status": status],
-                        subresource: "status")
-                }
-                stored = CRDRuleTests.changed(stored, row.change)
-                do throws(APIError) {
-                    try await client.update(row.kind, stored)
-                    return nil
-                } catch {
-                    return error.message
-                }
+                return .stored(try await call())
             } catch {
-                return row.isUpdate ? "before the update: \(error.message)" : error.message
+                return .refused(error.message)
+            }
+        }
+
+        private func withStatus(_ object: JSONValue, _ row: CRDRuleCase, _ namespace: String) async -> Answer {
+            guard let status = row.status else { return .stored(object) }
+            let name = object.value(at: ["metadata", "name"])?.stringValue ?? ""
+            let reference = ObjectReference(type: row.kind, namespace: namespace, name: name)
+            return await result { () throws(APIError) in
+                try await client.mergePatch(reference, ["status": status], subresource: "status")
             }
         }
     }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Operator
 
-@Suite(.timeLimit(.minutes(1))) struct SharedReadTests {
+@Suite(.timeLimit(.minutes(5))) struct SharedReadTests {
     /// Counts questions and answers with their number; waits for `release` where told.
     private final class Source: Sendable {
         let count = Mutex(0)

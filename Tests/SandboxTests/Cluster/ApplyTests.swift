@@ -196,6 +196,6 @@ import Testing
             ], type: "application/strategic-merge-patch+json")
         let ports = reply.json.value(at: ["spec", "ports"])?.arrayValue ?? []
         #expect(ports.map { $0["name"] } == ["new", "web"])
-        #expect(reply.json.value(at: ["metadata", "finalizers"]) == ["a.dev/a", "a.dev/b"])
+        #expect(reply.json.value(at: ["metadata", "finalizers"]) == ["a.dev/b", "a.dev/a"])
     }
 }

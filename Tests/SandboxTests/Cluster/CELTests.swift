@@ -138,7 +138,7 @@ import YAML
         ("self.on && self.count", "'_&&_' applied to '(bool, int)'"), ("[1, 'a'].size() == 2", "expected type 'int'"),
         ("self.name in [1, 2]", "'@in'"), ("self.list['a'] == 1", "'_[_]'"), ("self.name.all(x, true)", "range of"),
         ("self.list.all(x, x)", "expected type 'bool'"), ("self.when < '2026'", "'_<_'"), ("!self.count", "'!_'"),
-        ("self.on ? 1 : 'a'", "must evaluate"), ("self.name == null", "'_==_' applied to '(string, null)'"),
+        ("self.on ? 1 : 'a'", "'_?_:_'"), ("self.name == null", "'_==_' applied to '(string, null)'"),
         ("self.anything == 1", "undefined field 'anything'"), ("self.free.any == 1", "undefined field 'any'"),
         ("self.name.lowerAscii() == 'abc'", "undeclared reference to 'lowerAscii'"),
         ("self.name.matches('[')", "invalid matches argument"), ("timestamp('x') == self.when", "invalid timestamp"),

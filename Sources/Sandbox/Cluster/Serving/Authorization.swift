@@ -59,9 +59,30 @@ struct Authorization: Sendable {
 
     /// The refusal in the API server's words.
     func refusal(_ request: ResourceRequest) -> StatusError {
-        let definition = request.definition
-        let resource = request.subresource.map { "\(definition.plural)/\($0)" } ?? definition.plural
-        let place = request.authorizedNamespace.map { "in the namespace \"\($0)\"" } ?? "at the cluster scope"
+        refusal(
+            request.definition, verb: request.verb, namespace: request.authorizedNamespace, name: request.name,
+            subresource: request.subresource)
+    }
+
+    /// The refusal of a resource that may not even exist: who may not ask is not told.
+    func refusal(_ address: Router.Address, verb: String) -> StatusError? {
+        guard let plural = address.parts.first else { return nil }
+        let name = address.parts.count > 1 ? address.parts[1] : nil
+        let subresource = address.parts.count > 2 ? address.parts[2] : nil
+        let isAllowed = allows(
+            verb: verb, group: address.group, resource: plural, subresource: subresource, name: name)
+        let definition = ResourceDefinition(
+            group: address.group, version: address.version, kind: plural, plural: plural)
+        return isAllowed
+            ? nil
+            : refusal(definition, verb: verb, namespace: address.namespace, name: name, subresource: subresource)
+    }
+
+    private func refusal(
+        _ definition: ResourceDefinition, verb: String, namespace: String?, name: String?, subresource: String?
+    ) -> StatusError {
+        let resource = subresource.map { "\(definition.plural)/\($0)" } ?? definition.plural
+        let place = namespace.map { "in the namespace \"\($0)\"" } ?? "at the cluster scope"
         return .forbidden(
             definition, name ?? "",
             "User \"\(user.name)\" cannot \(verb) resource \"\(resource)\" in API group "
