@@ -101,7 +101,7 @@ let package = Package(
             "Benchmarks",
             [
                 "OperatorCommand", "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "Sandbox", "HTTP",
-                "YAML", "Telemetry", "Encoding", "CSystem", "CEmbedded", "CAllocations",
+                "YAML", "Telemetry", "Encoding", "System", "CEmbedded", "CAllocations",
             ]),
 
         tests("ArchitectureTests", []),
@@ -138,7 +138,7 @@ let package = Package(
             "EndToEndTests",
             [
                 "OperatorCommand", "TrainerCommand", "TrainyardCommand", "Sandbox", "Kubernetes", "HTTP", "YAML",
-                "Telemetry", "Encoding", "CSystem",
+                "Telemetry", "Encoding", "System",
             ], exclude: ["verify_model.py"]),
     ],
     cLanguageStandard: .gnu2x

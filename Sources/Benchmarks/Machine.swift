@@ -1,5 +1,5 @@
-import CSystem
 import Glibc
+import System
 
 /// Why a benchmark could not be run: a sentence.
 struct BenchmarkError: Error, CustomStringConvertible {
@@ -69,38 +69,21 @@ final class Child: Sendable {
         let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw BenchmarkError("cannot write \(log)") }
         defer { close(output) }
-        var strings = ([path] + arguments).map { strdup($0) } + [nil]
-        var variables = (["PATH=/usr/bin:/bin", "HOME=/tmp"] + environment).map { strdup($0) } + [nil]
-        defer { for string in strings + variables { free(string) } }
-        var process: pid_t = 0
-        let code = path.withCString { path in
-            strings.withUnsafeMutableBufferPointer { arguments in
-                variables.withUnsafeMutableBufferPointer { variables in
-                    var request = trainyard_spawn_request(
-                        path: path, argv: arguments.baseAddress, envp: variables.baseAddress, directory: nil,
-                        standard_input: -1, standard_output: output, standard_error: output)
-                    return trainyard_spawn(&request, &process)
-                }
-            }
+        do throws(Subprocess.StartError) {
+            identifier = try Subprocess.start(
+                path, arguments, environment: ["PATH=/usr/bin:/bin", "HOME=/tmp"] + environment, output: output,
+                error: output)
+        } catch {
+            throw BenchmarkError("cannot start \(path): \(error)")
         }
-        guard code == 0 else { throw BenchmarkError("cannot start \(path): error \(code)") }
-        identifier = process
     }
 
-    deinit {
-        kill(identifier, SIGKILL)
-        kill(identifier, SIGCONT)
-        waitpid(identifier, nil, 0)
-    }
+    deinit { Subprocess.reap(identifier) }
 
     func signal(_ number: Int32) { kill(identifier, number) }
 
     /// Whether it still runs.
-    var isRunning: Bool {
-        var code: Int32 = 0
-        var number: Int32 = 0
-        return trainyard_peek_exit(identifier, &code, &number) == 0
-    }
+    var isRunning: Bool { Subprocess.exit(of: identifier) == nil }
 
     /// A line of /proc/PID/status in bytes, e.g. `VmRSS`.
     func memory(_ key: String) throws -> Double {

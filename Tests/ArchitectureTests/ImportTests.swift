@@ -28,7 +28,7 @@ private let allowedImports: [String: Set<String>] = {
         "Sandbox": ["HTTP", "YAML", "Telemetry", "Encoding", "System"],
         "OperatorCommand": operatorSide,
         "TrainerCommand": trainerSide,
-        "Benchmarks": operatorSide.union(["Sandbox", "CSystem", "CEmbedded", "CAllocations"]),
+        "Benchmarks": operatorSide.union(["Sandbox", "CEmbedded", "CAllocations"]),
         "TrainyardCommand": operatorSide.union(trainerSide).union(["Sandbox", "CEmbedded"]),
     ]
 }()

@@ -12,7 +12,7 @@ import Testing
 func eventually(
     _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ holds: () async throws -> Bool
 ) async throws {
-    let deadline = ContinuousClock.now + .seconds(20)
+    let deadline = ContinuousClock.now + .seconds(60)
     var count = 0
     while !(try await holds()) {
         guard ContinuousClock.now < deadline else {

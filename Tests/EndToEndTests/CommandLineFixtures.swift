@@ -1,5 +1,6 @@
 import Encoding
 import Glibc
+import System
 import Testing
 
 @testable import TrainyardCommand
@@ -33,7 +34,7 @@ final class CommandProcess: Sendable {
 
     /// Waits for the end; kills it after `timeout`, which is an issue.
     @discardableResult
-    func exit(within timeout: Duration) async -> ChildProcess.Exit? {
+    func exit(within timeout: Duration) async -> Subprocess.Exit? {
         let ended = await until(timeout) { self.process.poll() != nil }
         if !ended {
             Issue.record("no end within \(timeout); output: \(output.suffix(2000)); errors: \(errors.suffix(2000))")

@@ -1,4 +1,5 @@
 import Glibc
+import System
 import Testing
 
 @testable import TrainyardCommand
@@ -29,7 +30,7 @@ final class KubectlWorld: Sendable {
         let up = try CommandProcess(
             try BuiltPrograms.trainyard(), ["sandbox", "up", "--state-dir", "\(folder.path)/state"] + options,
             in: folder.path, name: "up")
-        let isUp = await until(.seconds(30)) { up.output.contains("\n") }
+        let isUp = await until(.seconds(60)) { up.output.contains("\n") }
         let prefix = "export KUBECONFIG="
         let line = try #require(up.output.split(separator: "\n").first, "\(isUp) \(up.errors)")
         try #require(line.hasPrefix(prefix))
@@ -69,7 +70,7 @@ final class KubectlWorld: Sendable {
 
     func end() async {
         up.interrupt()
-        #expect(await up.exit(within: .seconds(20)) == .status(0), "\(up.errors)")
+        #expect(await up.exit(within: .seconds(60)) == .status(0), "\(up.errors)")
     }
 }
 
@@ -101,7 +102,7 @@ struct `kubectl against sandbox up` {
         let yaml = try await world.kubectl("get", "tj", "tiny", "-o", "yaml")
         #expect(yaml.contains("state: Complete"))
         #expect(try await world.kubectl("get", "tj").contains(/tiny\s+Complete/))
-        #expect(await until(.seconds(5)) { watching.output.contains("Complete") }, "\(watching.output)")
+        #expect(await until(.seconds(60)) { watching.output.contains("Complete") }, "\(watching.output)")
         await watching.process.stop(grace: .seconds(1))
         let described = try await world.kubectl("describe", "trainingjob", "tiny")
         #expect(described.contains("Events:") && !described.contains("Events:  <none>"), "\(described)")
@@ -122,7 +123,7 @@ struct `kubectl against sandbox up` {
             guard let pod = name.split(separator: "\n").first, pod.hasPrefix("pod/") else { return false }
             // The container may not have started yet.
             let run = try world.start("logs-\(UInt64.random(in: 0 ... .max))", ["logs", String(pod)])
-            return await run.exit(within: .seconds(20)) == .status(0) && !run.output.isEmpty
+            return await run.exit(within: .seconds(60)) == .status(0) && !run.output.isEmpty
         }
         #expect(found, "the pod's log did not appear")
     }

@@ -1,4 +1,5 @@
 import Glibc
+import System
 import Testing
 
 @testable import TrainyardCommand
@@ -78,7 +79,7 @@ struct `every kubectl against sandbox up` {
         }
         let deleting = try world.start("deleting", ["delete", "namespace", "team"])
         try await world.kubectl("wait", "--for=delete", "namespace/team", "--timeout=30s")
-        #expect(await deleting.exit(within: .seconds(30)) == .status(0))
+        #expect(await deleting.exit(within: .seconds(60)) == .status(0))
         #expect(deleting.output.hasPrefix(#"namespace "team" deleted"#))
     }
 
@@ -100,9 +101,9 @@ struct `every kubectl against sandbox up` {
             try await world.kubectl("wait", "configmap/m", "--for=jsonpath={.data.a}=1", "--timeout=20s")
                 == "configmap/m condition met\n")
         let watching = try world.start("watch", ["get", "configmap", "m", "-w", "-o", "jsonpath={.data.a}{\"\\n\"}"])
-        #expect(await until(.seconds(20)) { watching.output == "1\n" })
+        #expect(await until(.seconds(60)) { watching.output == "1\n" })
         try await world.kubectl("apply", "-f", other)
-        #expect(await until(.seconds(20)) { watching.output == "1\n2\n" }, "\(watching.output)")
+        #expect(await until(.seconds(60)) { watching.output == "1\n2\n" }, "\(watching.output)")
         await watching.process.stop(grace: .seconds(1))
         try await events(world)
         try await documents(world)

@@ -1,5 +1,6 @@
 import Encoding
 import Glibc
+import System
 import Testing
 
 @testable import TrainyardCommand
@@ -73,8 +74,8 @@ import Testing
         run.interrupt()
         await Pause.milliseconds(250)  // Two signals at the same moment would be one.
         run.interrupt()
-        #expect(await run.exit(within: .seconds(5)) == .status(130))
-        #expect(await until(.seconds(5)) { processes(naming: folder.path).isEmpty })
+        #expect(await run.exit(within: .seconds(60)) == .status(130))
+        #expect(await until(.seconds(60)) { processes(naming: folder.path).isEmpty })
     }
 
     @Test func `an assertion that does not hold fails the run, releases and keeps the evidence`() async throws {
@@ -107,7 +108,7 @@ import Testing
     ) async throws {
         let yaml = TinyRun.yaml(seed: data).replacing(change.from, with: change.to)
         let run = try start(name, yaml)
-        #expect(await run.exit(within: .seconds(30)) == .status(status))
+        #expect(await run.exit(within: .seconds(60)) == .status(status))
         #expect(run.errors.contains(message), "\(run.errors)")
         #expect(leftovers(name) == [])
     }

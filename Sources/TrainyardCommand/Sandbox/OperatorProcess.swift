@@ -1,4 +1,5 @@
 import Synchronization
+import System
 
 /// The operator as a process, started again when it dies.
 final class OperatorProcess: Sendable {
@@ -54,14 +55,14 @@ final class OperatorProcess: Sendable {
         await process?.stop(grace: .seconds(5))
     }
 
-    private func endedUnasked() -> ChildProcess.Exit? {
+    private func endedUnasked() -> Subprocess.Exit? {
         state.withLock { state in
             guard !state.isStopping, !state.hasGivenUp else { return nil }
             return state.process?.poll()
         }
     }
 
-    private func restart(after exit: ChildProcess.Exit) {
+    private func restart(after exit: Subprocess.Exit) {
         let restarts = state.withLock { state in
             state.restarts += 1
             return state.restarts

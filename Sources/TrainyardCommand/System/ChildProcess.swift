@@ -4,21 +4,8 @@ import System
 
 /// A process of ours that dies with us: own process group, log in a file.
 final class ChildProcess: Sendable {
-    /// How a process ended.
-    enum Exit: Equatable, Sendable, CustomStringConvertible {
-        case status(Int32)
-        case signal(Int32)
-
-        var description: String {
-            switch self {
-            case .status(let status): "exit status \(status)"
-            case .signal(let number): "signal \(number)"
-            }
-        }
-    }
-
     let identifier: Int32
-    private let exit = Mutex<Exit?>(nil)
+    private let exit = Mutex<Subprocess.Exit?>(nil)
 
     /// Starts `path`; what it writes is appended to the file `log`, its standard output to the file `output` where one
     /// is named. Both are made with mode 0600.
@@ -46,13 +33,12 @@ final class ChildProcess: Sendable {
     }
 
     /// How it ended; nil while it runs. Reaps it.
-    func poll() -> Exit? {
+    func poll() -> Subprocess.Exit? {
         exit.withLock { exit in
-            if let exit { return exit }
-            var status: Int32 = 0
-            guard waitpid(identifier, &status, WNOHANG) == identifier else { return nil }
-            let signal = status & 0x7F
-            exit = signal == 0 ? .status((status >> 8) & 0xFF) : .signal(signal)
+            if exit == nil, let ended = Subprocess.exit(of: identifier) {
+                Subprocess.reap(identifier)
+                exit = ended
+            }
             return exit
         }
     }

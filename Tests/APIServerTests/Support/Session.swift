@@ -114,12 +114,12 @@ final class Session {
         return Reply(status: response.status, headers: response.headers, json: json)
     }
 
-    /// A watch that should have been refused never ends: fifteen seconds are enough for everything else.
+    /// A watch that should have been refused never ends: a minute is enough for everything else.
     private func send(_ request: HTTPRequest) async throws -> HTTPResponse {
         let transport = server.transport
         let sending = Task { try await transport.send(request) }
         let watchdog = Task {
-            try await Task.sleep(for: .seconds(15))
+            try await Task.sleep(for: .seconds(60))
             sending.cancel()
         }
         defer { watchdog.cancel() }
@@ -230,7 +230,7 @@ final class WatchSession {
         self.name = name
     }
 
-    /// The next event, nil at the end. Ten seconds of silence end the watch, which is an issue.
+    /// The next event, nil at the end. A minute of silence ends the watch, which is an issue.
     func next() async throws -> JSONValue? {
         while true {
             if let end = buffer.firstIndex(of: 0x0A) {
@@ -246,8 +246,8 @@ final class WatchSession {
     private func chunk() async throws -> [UInt8]? {
         let stream = stream
         let watchdog = Task {
-            try await Task.sleep(for: .seconds(10))
-            Issue.record("no event came within ten seconds")
+            try await Task.sleep(for: .seconds(60))
+            Issue.record("no event came within a minute")
             stream.cancel()
         }
         defer { watchdog.cancel() }

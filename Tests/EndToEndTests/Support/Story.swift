@@ -201,7 +201,7 @@ final class Story: Sendable {
 
     /// Waits for what readiness should say.
     func waitForReadiness(
-        _ what: String, atMost limit: Duration = .seconds(20), until isReached: (Bool, String) -> Bool
+        _ what: String, atMost limit: Duration = .seconds(60), until isReached: (Bool, String) -> Bool
     ) async throws {
         let deadline = ContinuousClock.now + limit
         var last: (isReady: Bool, text: String)?

@@ -1,6 +1,6 @@
-import CSystem
 import Glibc
 import Synchronization
+import System
 
 /// A program that a test started; it dies with the test.
 final class TestProcess: Sendable {
@@ -15,38 +15,22 @@ final class TestProcess: Sendable {
         let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw MissingPart("cannot write \(log)") }
         defer { close(output) }
-        var strings = TestProcess.copies([path] + arguments)
-        var variables = TestProcess.copies(TestProcess.environment)
-        defer { for string in strings + variables { free(string) } }
-        var processID: pid_t = 0
-        let code = strings.withUnsafeMutableBufferPointer { arguments in
-            variables.withUnsafeMutableBufferPointer { variables in
-                path.withCString { path in
-                    var request = trainyard_spawn_request(
-                        path: path, argv: arguments.baseAddress, envp: variables.baseAddress, directory: nil,
-                        standard_input: -1, standard_output: output, standard_error: output)
-                    return trainyard_spawn(&request, &processID)
-                }
-            }
+        do throws(Subprocess.StartError) {
+            processID = try Subprocess.start(
+                path, arguments, environment: TestProcess.environment, output: output, error: output)
+        } catch {
+            throw MissingPart("cannot start \(path): \(error)")
         }
-        guard code == 0 else { throw MissingPart("cannot start \(path): error \(code)") }
-        self.processID = processID
     }
 
     deinit { kill() }
-
-    /// A list of C strings that ends with NULL; the caller frees them.
-    private static func copies(_ strings: [String]) -> [UnsafeMutablePointer<CChar>?] {
-        strings.map { strdup($0) } + [nil]
-    }
 
     /// `kill -9`, and waits until it is gone.
     func kill() {
         isReaped.withLock { isReaped in
             guard !isReaped else { return }
             isReaped = true
-            _ = Glibc.kill(-processID, SIGKILL)
-            _ = waitpid(processID, nil, 0)
+            Subprocess.reap(processID)
         }
     }
 
@@ -56,11 +40,11 @@ final class TestProcess: Sendable {
     /// Its exit status when it has ended by itself; 128 and the signal's number when one ended it.
     func exitStatus() -> Int32? {
         isReaped.withLock { isReaped in
-            guard !isReaped else { return nil }
-            var code: Int32 = 0
-            var number: Int32 = 0
-            guard trainyard_peek_exit(processID, &code, &number) == 1 else { return nil }
-            return number == 0 ? code : 128 + number
+            guard !isReaped, let exit = Subprocess.exit(of: processID) else { return nil }
+            return switch exit {
+            case .status(let code): code
+            case .signal(let number): 128 + number
+            }
         }
     }
 }

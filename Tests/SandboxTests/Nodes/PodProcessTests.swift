@@ -17,11 +17,11 @@ import Testing
         return world
     }
 
-    /// Ticks in real time until a pod is as wanted, at most ten seconds.
+    /// Ticks in real time until a pod is as wanted, at most a minute.
     private func pod(
         _ name: String, in world: TestWorld, until isReached: (JSONValue) -> Bool
     ) async throws -> JSONValue {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while true {
             await world.world.tick()
             let pod = await world.get("\(TestWorld.pods)/\(name)")
