@@ -97,7 +97,7 @@ public final class ControllerLoop<C: Controller>: Sendable {
 
     private func work() async {
         await withDiscardingTaskGroup { group in
-            while !Task.isCancelled, !state.withLock(\.isStopping) {
+            while !Task.isCancelled, !state.withLock({ $0.isStopping }) {
                 if let turn = takeTurn() {
                     group.addTask { _ = await self.process(turn) }
                 } else {

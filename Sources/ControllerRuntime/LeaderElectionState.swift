@@ -11,8 +11,11 @@ public struct LeaderElectionOptions: Sendable, Hashable {
     public var leaseDuration: Duration
     /// A leader that could not renew for so long stops changing anything. Less than `leaseDuration`.
     public var renewDeadline: Duration
-    /// Between two tries. Less than `renewDeadline`.
+    /// Between two tries to get the lease, and after a renewal that failed. Less than `renewDeadline`.
     public var retryPeriod: Duration
+    /// From a renewal to the next one. Longer than `retryPeriod`, so that an idle operator asks less; with the
+    /// defaults three tries are left before the deadline when one fails.
+    public var renewPeriod: Duration { min(max(retryPeriod, renewDeadline * 3 / 10), renewDeadline / 2) }
 
     public init(
         leaseName: String = "trainyard-operator", namespace: String, identity: String,

@@ -46,21 +46,22 @@ public final class LeaderElector: Sendable {
 
     /// Renews until the lease is lost (true; the gate is closed then) or the task is cancelled.
     public func keep() async -> Bool {
+        var period = options.renewPeriod
         while true {
             let deadline = state.withLock(\.deadline) ?? .zero
-            guard await pause(min(options.retryPeriod, deadline - clock.uptime)) else { return false }
+            guard await pause(min(period, deadline - clock.uptime)) else { return false }
             let attempt = await attempt(within: deadline - clock.uptime)
             let isInTime = clock.uptime < deadline
             switch attempt {
             // A renewal that came back after the deadline is no proof: another may have led in between.
-            case .held(let requestedAt) where isInTime && extendGate(from: requestedAt): continue
-            case .failed where isInTime: continue
-            case .held, .failed, .heldByOther: break
+            case .held(let requestedAt) where isInTime && extendGate(from: requestedAt): period = options.renewPeriod
+            case .failed where isInTime: period = options.retryPeriod
+            case .held, .failed, .heldByOther:
+                if Task.isCancelled { return false }
+                gate.close()
+                environment.report(.leadershipLost(identity: options.identity))
+                return true
             }
-            if Task.isCancelled { return false }
-            gate.close()
-            environment.report(.leadershipLost(identity: options.identity))
-            return true
         }
     }
 

@@ -100,14 +100,14 @@ public final class ObjectStore<Object: KubernetesResource>: Sendable {
         let all = state.withLock { state in
             namespace == nil
                 ? Array(state.contents.entries.values)
-                : state.contents.entries.lazy.filter { $0.key.namespace == namespace }.map(\.value)
+                : state.contents.entries.lazy.filter { $0.key.namespace == namespace }.map { $0.value }
         }
-        return all.lazy.map(\.object).filter(isIncluded)
+        return all.lazy.map { $0.object }.filter(isIncluded)
     }
 
     /// The objects of a namespace (nil: those without one) whose indexed label has this value, in no order.
     public func objects(in namespace: String?, labelled value: String) -> [Object] {
-        state.withLock { $0.contents.entries(in: namespace, labelled: value) }.map(\.object)
+        state.withLock { $0.contents.entries(in: namespace, labelled: value) }.map { $0.object }
     }
 
     /// The keys of all objects.

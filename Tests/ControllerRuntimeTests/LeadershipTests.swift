@@ -47,6 +47,22 @@ import Testing
         #expect(world.cloud.sizes.values.sorted() == [3])
     }
 
+    @Test func `a leader in peace renews every three seconds`() async throws {
+        let options = LeaderElectionOptions(namespace: "ns", identity: "a")
+        #expect(options.renewPeriod == .seconds(3))
+        let world = try await Replicas()
+        let (first, requests) = world.replica("a")
+        async let exit = first.run()
+        try await world.advance(until: "a leads") { world.said == ["a leads"] }
+        requests.clear()
+        let start = world.clock.now
+        try await world.advance(until: "a minute", sleepers: 1) { world.clock.now - start >= .seconds(60) }
+        let renewals = requests.writes.filter { $0.hasSuffix("leases/trainyard-operator") }
+        #expect((18...20).contains(renewals.count), "\(renewals.count)")
+        first.stop()
+        #expect(await exit == .stopped)
+    }
+
     @Test func `two that both believe to lead make everything once`() async throws {
         let world = try await Replicas()
         let (first, _) = world.replica("a", isElected: false)
