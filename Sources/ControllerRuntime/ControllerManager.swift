@@ -1,5 +1,5 @@
 import HTTP
-import Kubernetes
+public import Kubernetes
 import Synchronization
 
 /// Runs everything: the watches at once, the controllers when their stores are filled and this replica leads; ends
@@ -19,8 +19,22 @@ public final class ControllerManager: Sendable {
         let statistics: @Sendable () -> RuntimeStatistics.Controller
     }
 
+    /// What a duty works with.
+    public struct Duty: Sendable {
+        /// Refuses every change once this replica may not lead any more.
+        public let kubernetes: KubernetesClient
+        /// Tells people, as an event about the lease: there is no object that it could be about.
+        public let tell: @Sendable (Event) -> Void
+
+        public init(kubernetes: KubernetesClient, tell: @escaping @Sendable (Event) -> Void) {
+            self.kubernetes = kubernetes
+            self.tell = tell
+        }
+    }
+
     private struct State {
         var loops: [Loop] = []
+        var duties: [@Sendable (Duty) async -> Void] = []
         var isLeading = false
         var isStopping = false
         /// Why a kind is not watched now.
@@ -81,6 +95,12 @@ public final class ControllerManager: Sendable {
             $0.loops.append(Loop(run: { await loop.run() }, stop: { loop.stop() }, statistics: statistics))
         }
         return loop
+    }
+
+    /// Adds what the leader does beside its rounds; before `run`. Begins when the stores are filled; is cancelled by a
+    /// stop, and when the lease is lost.
+    public func addDuty(_ run: @escaping @Sendable (Duty) async -> Void) {
+        state.withLock { $0.duties.append(run) }
     }
 
     /// The watched kinds, as `ResourceType.name` says them; complete when all controllers are added.
@@ -219,8 +239,40 @@ public final class ControllerManager: Sendable {
             guard !Task.isCancelled, !state.withLock(\.isStopping) else { return }
             await syncSignal.wait()
         }
+        // What goes on beside the loops ends with them.
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await self.fulfilDuties()
+                return false
+            }
+            group.addTask {
+                await withDiscardingTaskGroup { group in
+                    for loop in self.state.withLock(\.loops) { group.addTask { await loop.run() } }
+                }
+                return true
+            }
+            while let loopsEnded = await group.next() {
+                if loopsEnded { group.cancelAll() }
+            }
+        }
+    }
+
+    private func fulfilDuties() async {
+        let duties = state.withLock(\.duties)
+        guard !duties.isEmpty else { return }
+        var environment = environment
+        environment.client = environment.client.through {
+            PermissionTransport(GatedTransport($0, gate: gate), ledger: permissions)
+        }
+        let recorder = EventRecorder(
+            environment: environment, reportingInstance: leaderElection?.identity ?? "trainyard-operator")
+        let lease = EventObject.Reference(
+            apiVersion: Lease.resourceType.apiVersion, kind: Lease.resourceType.kind,
+            namespace: leaderElection?.namespace ?? "default", name: leaderElection?.leaseName ?? "trainyard-operator")
+        let duty = Duty(kubernetes: environment.client) { recorder.record($0, regarding: lease) }
         await withDiscardingTaskGroup { group in
-            for loop in state.withLock(\.loops) { group.addTask { await loop.run() } }
+            group.addTask { await recorder.run() }
+            for run in duties { group.addTask { await run(duty) } }
         }
     }
 

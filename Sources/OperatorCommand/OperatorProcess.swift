@@ -108,9 +108,9 @@ struct OperatorProcess: Sendable {
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
             progressInterval: options.progressInterval)
-        addControllers(
-            to: manager, configuration, kubernetes: place.kubernetes,
-            google: google.client(gate: manager.gate, clock: clock, userAgent: userAgent))
+        let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
+        addControllers(to: manager, configuration, kubernetes: place.kubernetes, google: gated)
+        addLeakSweep(to: manager, configuration, google: gated)
         stop.onRequest { manager.stop() }
         running.manager.withLock { $0 = manager }
         startup.finished()
@@ -186,6 +186,17 @@ struct OperatorProcess: Sendable {
                 configuration: configuration, kubernetes: kubernetes, storage: StorageClient(google),
                 cache: manager.cache, clock: clock),
             options: controllerOptions)
+    }
+
+    private func addLeakSweep(
+        to manager: ControllerManager, _ configuration: OperatorConfiguration, google: GoogleCloudClient
+    ) {
+        guard options.leakSweep.mode != .off else { return }
+        let reporter = LeakReporter(registry, log: log)
+        let sweeper = LeakSweeper(
+            configuration: configuration, options: options.leakSweep, container: ContainerClient(google),
+            cache: manager.cache, clock: .system(wall: clock), report: { reporter.record($0) })
+        manager.addDuty { await sweeper.run($0) }
     }
 
     private func runtimeMetrics() -> RuntimeMetrics {

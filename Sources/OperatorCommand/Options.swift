@@ -1,5 +1,6 @@
 import GoogleCloud
 import HTTP
+import Operator
 import Telemetry
 
 /// What the command line says.
@@ -24,6 +25,7 @@ struct Options: Sendable, Equatable {
     var concurrency = 16
     var recheckInterval = Duration.seconds(600)
     var progressInterval = Duration.seconds(30)
+    var leakSweep = LeakSweepOptions()
     var logLevel = LogLevel.info
 
     struct HealthAddress: Sendable, Equatable {
@@ -68,6 +70,9 @@ struct Options: Sendable, Equatable {
           --recheck-seconds SECONDS    how often an unchanged object is looked at; default 600
           --progress-interval-seconds SECONDS
                                        shortest time between two status writes with nothing but progress; default 30
+          --leak-sweep true|false|dry-run
+                                       delete node pools of ours whose object is gone for ten minutes, at most ten
+                                       an hour; dry-run only reports them; default true
           --log-level LEVEL            debug, info, warning or error; default info
           --version, --help
 
@@ -124,6 +129,11 @@ struct Options: Sendable, Equatable {
         case "--concurrency": concurrency = try Options.integer(flag, value, in: 1...256)
         case "--recheck-seconds": recheckInterval = .seconds(try Options.integer(flag, value, in: 1...86_400))
         case "--progress-interval-seconds": progressInterval = try Options.seconds(flag, value)
+        case "--leak-sweep":
+            guard let mode = LeakSweepOptions.Mode(rawValue: value) else {
+                throw UsageError(message: "--leak-sweep: expected true, false or dry-run")
+            }
+            leakSweep.mode = mode
         case "--log-level":
             guard let level = LogLevel(name: value) else {
                 throw UsageError(message: "--log-level: expected debug, info, warning or error")

@@ -131,8 +131,8 @@ import Testing
             for _ in 0..<6 {
                 for _ in 0..<25 { await Task.yield() }
                 overlap = deployment.leaderCount > 1 ? overlap + 1 : 0
-                // Whoever is robbed of the lease by hand learns it at the next renewal, two seconds later.
-                if overlap == 3 { try await eventually("one has noticed") { deployment.leaderCount <= 1 } }
+                // Whoever is robbed of the lease by hand learns it at the next renewal, three seconds later.
+                if overlap == 4 { try await eventually("one has noticed") { deployment.leaderCount <= 1 } }
                 world.clock.advance(by: .seconds(1))
             }
         }
@@ -193,7 +193,7 @@ private final class Deployment: Sendable {
     var restartCount: Int { state.withLock(\.restartCount) }
 
     func keepRunning(_ name: String) async {
-        while !state.withLock(\.isStopped) {
+        while !Task.isCancelled, !state.withLock(\.isStopped) {
             let (manager, _) = world.replica(name)
             state.withLock { $0.managers[name] = manager }
             if await manager.run() == .leadershipLost { state.withLock { $0.restartCount += 1 } }

@@ -75,6 +75,8 @@ final class Replicas: Sendable {
     ) async throws {
         for _ in 0..<400 {
             for _ in 0..<25 { await Task.yield() }
+            // A try for the lease sleeps on the clock too, as its own limit: time must not run away from one under way.
+            try await Task.sleep(for: .milliseconds(2))
             try await eventually("\(sleepers) sleepers before: \(what)") {
                 if clock.sleeperCount >= sleepers { return true }
                 return try await holds()
