@@ -28,9 +28,10 @@ struct CloudStorage: Sendable {
                 client = StorageClient(GoogleCloudClient(transport: transport, tokens: NoTokens(), clock: clock))
             } else {
                 let transport = try CurlTransport()
-                let tokens = try Credentials.tokenSource(
+                let credentials = try Credentials.find(
                     environment: environment, transport: transport, clock: clock)
-                client = StorageClient(GoogleCloudClient(transport: transport, tokens: tokens, clock: clock))
+                client = StorageClient(
+                    GoogleCloudClient(transport: transport, tokens: credentials.tokens, clock: clock))
             }
         } catch {
             throw TrainingError(error.code == .insecure ? .usage : .storageUnavailable, error.message)
@@ -96,7 +97,7 @@ struct CloudStorage: Sendable {
                 guard error.isTransient, attempt < Self.attempts else { throw Self.failure(what, error) }
                 let delay = error.retryAfter ?? .milliseconds(250 << attempt)
                 // A cancelled sleep ends at once; the next try then fails as cancelled.
-                try? await clock.sleep(until: clock.now + delay)
+                try? await clock.sleep(for: delay)
                 attempt += 1
             }
         }
