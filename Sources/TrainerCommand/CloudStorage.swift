@@ -17,8 +17,9 @@ struct CloudStorage: Sendable {
 
     static func isURI(_ text: String) -> Bool { text.hasPrefix("gs://") && StorageURI(text) != nil }
 
-    /// - Parameter environment: `STORAGE_EMULATOR_HOST` names an emulator on this machine.
-    /// - Throws: `.usage` when that is not on this machine, `.storageUnavailable` when there are no credentials.
+    /// - Parameter environment: `STORAGE_EMULATOR_HOST` names an emulator on this machine; else Application Default
+    ///   Credentials are looked for.
+    /// - Throws: `.usage` when that is not on this machine, or the credential file cannot be used; `.storageUnavailable`.
     init(environment: [String: String], clock: any WallClock) throws(TrainingError) {
         do throws(APIError) {
             if let endpoint = environment[TrainingEnvironment.storageEmulatorHost], !endpoint.isEmpty {
@@ -34,7 +35,8 @@ struct CloudStorage: Sendable {
                     GoogleCloudClient(transport: transport, tokens: credentials.tokens, clock: clock))
             }
         } catch {
-            throw TrainingError(error.code == .insecure ? .usage : .storageUnavailable, error.message)
+            let isSetting = [.insecure, .unauthorized, .invalid].contains(error.code)
+            throw TrainingError(isSetting ? .usage : .storageUnavailable, error.message)
         }
         self.clock = clock
     }
