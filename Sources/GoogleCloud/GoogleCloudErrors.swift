@@ -101,7 +101,7 @@ enum GoogleCloudErrors {
             return result(code, retryAfter: words.contains(where: isOperationRunning) ? operationRunningRetry : nil)
         }
         let text = message ?? ""
-        if let code = sentences.first(where: { text.contains($0.part) })?.code {
+        if let code = sentences.first(where: { $0.parts.allSatisfy { text.contains($0) } })?.code {
             return result(code, retryAfter: code == .rateLimited ? operationRunningRetry : nil)
         }
         if httpStatus == 429 || rpcWord == "RESOURCE_EXHAUSTED" {
@@ -189,20 +189,20 @@ enum GoogleCloudErrors {
         word.hasPrefix("CLUSTER_ALREADY_HAS_OPERATION") || word.hasPrefix("CONCURRENT_OPERATIONS")
     }
 
-    /// What is only said in a sentence, beside a word that would mean something else.
-    private static let sentences: [(part: String, code: APIError.Code)] = [
+    /// What is only said in a sentence, beside a word that would mean something else: all parts must be in it.
+    private static let sentences: [(parts: [String], code: APIError.Code)] = [
         // GKE says these with a bare FAILED_PRECONDITION or 409.
-        ("incompatible operation", .rateLimited), ("already has operation", .rateLimited),
-        ("Master is being updated", .rateLimited), ("not ready for operation", .rateLimited),
-        ("unable to queue the operation", .rateLimited),
-        ("Another operation is already in progress", .rateLimited), ("currently locked", .rateLimited),
-        ("concurrent operations quota", .rateLimited),
-        ("There were concurrent policy changes", .conflict),
-        // Cloud TPU: codes 9 and 3.
-        ("Insufficient reserved capacity", .stockedOut), ("There is no more capacity in the zone", .stockedOut),
-        ("while in state PREEMPTED", .stockedOut),
+        (["incompatible operation"], .rateLimited), (["already has operation"], .rateLimited),
+        (["Master is being updated"], .rateLimited), (["not ready for operation"], .rateLimited),
+        (["unable to queue the operation"], .rateLimited),
+        (["Another operation is already in progress"], .rateLimited), (["currently locked"], .rateLimited),
+        (["concurrent operations quota"], .rateLimited),
+        (["There were concurrent policy changes"], .conflict),
+        // Cloud TPU: codes 9, 8 and 3.
+        (["Insufficient reserved capacity"], .stockedOut), (["There is no more capacity in the zone"], .stockedOut),
+        (["while in state PREEMPTED"], .stockedOut),
         // Until an account that was just created is known everywhere.
-        ("ervice account does not exist", .notFound),
+        (["ervice account", "does not exist"], .notFound),
     ]
 
     private static let rpcCodes: [String: APIError.Code] = [

@@ -20,6 +20,13 @@ enum Redaction {
 
     /// `name=value`, `"name": "value"` and `name: value` of what is a credential in a URL, a form or a JSON object.
     private static var fields: Regex<(Substring, Substring)> {
-        /(?i)\b((?:access_?token|refresh_?token|id_?token|subject_?token|client_?secret|assertion|upload_id|x-goog-signature|x-goog-credential|x-goog-security-token|signature|password)["']?\s*[=:]\s*["']?)[^\s"'&<>,;}]+/
+        #/
+        (?i) \b (
+            (?: access_?token | refresh_?token | id_?token | subject_?token | client_?secret | assertion | upload_id
+                | x-goog-signature | x-goog-credential | x-goog-security-token | signature | password )
+            ["']? \s* [=:] \s* ["']?
+        )
+        [^\s"'&<>,;}]+
+        /#
     }
 }

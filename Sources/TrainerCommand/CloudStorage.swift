@@ -19,7 +19,8 @@ struct CloudStorage: Sendable {
 
     /// - Parameter environment: `STORAGE_EMULATOR_HOST` names an emulator on this machine; else Application Default
     ///   Credentials are looked for.
-    /// - Throws: `.usage` when that is not on this machine, or the credential file cannot be used; `.storageUnavailable`.
+    /// - Throws: `.usage` when that is not on this machine, or a credential file cannot be used; `.storageUnavailable`
+    ///   when the client cannot be made.
     init(environment: [String: String], clock: any WallClock) throws(TrainingError) {
         do throws(APIError) {
             if let endpoint = environment[TrainingEnvironment.storageEmulatorHost], !endpoint.isEmpty {

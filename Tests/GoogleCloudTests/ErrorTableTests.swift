@@ -98,8 +98,8 @@ import Testing
         (409, "", "The resource is currently locked", .rateLimited),
         (429, "RESOURCE_EXHAUSTED", "hits the concurrent operations quota 5", .rateLimited),
         (409, "ABORTED", "There were concurrent policy changes. Please retry.", .conflict),
-        (400, "INVALID_ARGUMENT", "Service account a@b does not exist.", .invalid),
-        (400, "INVALID_ARGUMENT", "Service account does not exist.", .notFound),
+        (400, "INVALID_ARGUMENT", "Service account a@b does not exist.", .notFound),
+        (400, "INVALID_ARGUMENT", "Service account a@b has no name.", .invalid),
         (429, "RESOURCE_EXHAUSTED", "Quota 'TPUV2' exhausted. Limit 32 in region europe-west4", .quotaExceeded),
         (
             429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Reads' and limit 'Reads per minute'",
