@@ -282,6 +282,20 @@ private final class HeldTransport: HTTPTransport {
         #expect(scripted.requests.count == 9)
     }
 
+    @Test func `a probe that is cancelled says nothing, and the next call is the probe`() async throws {
+        let limits = CallLimits(clock: clock, metrics: metrics, random: { 0 })
+        let call = GoogleCall("tpu.x.get", .get, HTTPURL(origin: "https://tpu.googleapis.com", path: "/v2"))
+        for _ in 0..<5 { limits.finished(try await limits.admit(call), .failed("HTTP 503")) }
+        clock.advance(by: .seconds(5))
+        limits.finished(try await limits.admit(call), .unknown)
+        #expect(metrics.breakerOpen.value("tpu") == 1)
+        let probe = try await limits.admit(call)
+        let other = await failure { () async throws(APIError) in _ = try await limits.admit(call) }
+        #expect(other?.reason == "CircuitBreakerOpen")
+        limits.finished(probe, .answered)
+        #expect(metrics.breakerOpen.value("tpu") == 0)
+    }
+
     @Test func `refusals are answers: permissions, quotas and rates open no breaker`() async throws {
         let scripted = ScriptedTransport { number, _ in
             .reply(.json(["error": ["message": "no"]], status: [400, 403, 404, 409, 412, 429][number % 6]))

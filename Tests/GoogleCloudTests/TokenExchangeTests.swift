@@ -213,6 +213,8 @@ private final class TokenEndpoints: HTTPHandler {
         WrongSource(testDescription: "another field", body: #"{"canary": 1}"#, says: "no text in its field \"value\""),
         WrongSource(testDescription: "a redirect", status: 302, body: "canary", says: "answered HTTP 302"),
         WrongSource(testDescription: "a refusal", status: 403, body: "canary", says: "answered HTTP 403"),
+        WrongSource(
+            testDescription: "a refusal in JSON", status: 403, body: #"{"error": "canary"}"#, says: "answered HTTP 403"),
     ])
     func `a subject token that does not come says from where`(wrong: WrongSource) async throws {
         let source = try tokens(
@@ -225,6 +227,7 @@ private final class TokenEndpoints: HTTPHandler {
         #expect(error.message.contains("ci.example.com"), "\(error.message)")
         #expect(error.message.contains(wrong.says), "\(error.message)")
         #expect(!error.message.contains("canary"))
+        #expect(error.reason == nil)
         #expect(calls.first?.authorization == "Bearer canary-ci")
     }
 
