@@ -1,26 +1,37 @@
 internal import Encoding
 public import HTTP
+internal import Synchronization
 public import Telemetry
 
-/// What every API's client shares: the transport, the credentials, and how a call is made.
+/// What every API's client shares: the transport, the credentials, the limits, and how a call is made.
 ///
 /// URLs always name Google's hosts over https; an emulator is a property of the transport (`EndpointOverride`), so that
 /// nothing in a request or an object can move a call elsewhere. A 401 is answered by one fresh token and one more try;
-/// nothing else is retried here.
+/// nothing else is retried here. The token is taken out of replies that are no success before anybody reads them.
 public struct GoogleCloudClient: Sendable {
     public let transport: any HTTPTransport
     public let tokens: any TokenSource
     public let clock: any WallClock
+    private let limits: CallLimits?
     private let userAgent: String
 
-    /// - Parameter userAgent: product and version, as Google's support asks for them.
+    /// - Parameters:
+    ///   - limits: shared by all clients of a process; nil: none.
+    ///   - userAgent: product and version, as Google's support asks for them.
     public init(
-        transport: any HTTPTransport, tokens: any TokenSource, clock: any WallClock, userAgent: String = "trainyard"
+        transport: any HTTPTransport, tokens: any TokenSource, clock: any WallClock, limits: CallLimits? = nil,
+        userAgent: String = "trainyard"
     ) {
         self.transport = transport
         self.tokens = tokens
         self.clock = clock
+        self.limits = limits
         self.userAgent = userAgent
+    }
+
+    /// The same client with other credentials, a tenant's for example (`ImpersonatedTokens`).
+    public func with(tokens: any TokenSource) -> GoogleCloudClient {
+        GoogleCloudClient(transport: transport, tokens: tokens, clock: clock, limits: limits, userAgent: userAgent)
     }
 }
 
@@ -70,48 +81,78 @@ extension GoogleCloudClient {
     /// Makes the call; every status is a value.
     func exchange(_ call: GoogleCall) async throws(APIError) -> HTTPResponse {
         let token = try await tokens.token()
-        let response = try await attempt(call, token: token) { request throws(APIError) in
-            try await transport.send(request)
-        }
+        let response = try await sent(call, token: token)
         guard response.status == 401, let token else { return response }
         await tokens.discard(token)
-        return try await attempt(call, token: try await tokens.token()) { request throws(APIError) in
-            try await transport.send(request)
-        }
+        return try await sent(call, token: try await tokens.token())
     }
 
     /// Makes the call and returns as soon as the reply's head is there; every status is a value.
     func open(_ call: GoogleCall) async throws(APIError) -> HTTPStream {
         let token = try await tokens.token()
-        let stream = try await attempt(call, token: token) { request throws(APIError) in
-            try await transport.open(request)
-        }
-        guard stream.status == 401, let token else { return stream }
+        let stream = try await opened(call, token: token)
+        guard stream.status == 401, let token else { return await stream.hiding(token) }
         stream.cancel()
         await tokens.discard(token)
-        return try await attempt(call, token: try await tokens.token()) { request throws(APIError) in
+        let fresh = try await tokens.token()
+        return try await opened(call, token: fresh).hiding(fresh)
+    }
+
+    private func sent(_ call: GoogleCall, token: AccessToken?) async throws(APIError) -> HTTPResponse {
+        let response: HTTPResponse = try await attempt(call, token: token) { request throws(APIError) in
+            try await transport.send(request)
+        } result: { response in
+            CallResult(
+                status: response.status, error: GoogleCloudErrors.error(response, operation: call.operation))
+        }
+        return response.hiding([token?.secret].compactMap { $0 })
+    }
+
+    private func opened(_ call: GoogleCall, token: AccessToken?) async throws(APIError) -> HTTPStream {
+        try await attempt(call, token: token) { request throws(APIError) in
             try await transport.open(request)
+        } result: { stream in
+            // Its body is not there yet: the status says enough.
+            CallResult(
+                status: stream.status,
+                error: GoogleCloudErrors.error(HTTPResponse(status: stream.status), operation: call.operation))
         }
     }
 
-    /// One attempt; a transport's error gets the method's name.
+    /// One attempt, within the limits; a transport's error gets the method's name.
     private func attempt<Reply>(
-        _ call: GoogleCall, token: AccessToken?, _ send: (HTTPRequest) async throws(APIError) -> Reply
+        _ call: GoogleCall, token: AccessToken?, _ send: (HTTPRequest) async throws(APIError) -> Reply,
+        result: (Reply) -> CallResult
     ) async throws(APIError) -> Reply {
+        let request = try request(call, token: token)
+        let permit = try await limits?.admit(call)
         do throws(APIError) {
-            return try await send(request(call, token: token))
+            let reply = try await send(request)
+            if let permit { limits?.finished(permit, result(reply)) }
+            return reply
         } catch {
+            if let permit { limits?.finished(permit, CallResult(error)) }
             var error = error
             error.operation = call.operation
             throw error
         }
     }
 
-    private func request(_ call: GoogleCall, token: AccessToken?) -> HTTPRequest {
+    /// - Throws: `.insecure` for an address that is not one of Google's APIs.
+    private func request(_ call: GoogleCall, token: AccessToken?) throws(APIError) -> HTTPRequest {
+        let authority = call.url.authority
+        guard call.url.origin.hasPrefix("https://"), authority.hasSuffix(".googleapis.com"),
+            authority.utf8.allSatisfy({
+                (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D || $0 == 0x2E
+            })
+        else {
+            throw APIError(.insecure, operation: call.operation, message: "not the https address of a Google API")
+        }
         var headers = call.headers
         headers["User-Agent"] = userAgent
         if headers["Accept"] == nil { headers["Accept"] = "application/json" }
-        if let token { headers["Authorization"] = "Bearer \(token.secret)" }
+        if let token { headers["Authorization"] = "Bearer \(token.secret.revealed)" }
+        if let project = token?.quotaProject { headers["X-Goog-User-Project"] = project }
         return HTTPRequest(
             call.method, call.url, headers: headers, body: call.body, timeout: call.timeout,
             maximumResponseBytes: call.maximumResponseBytes)
@@ -143,5 +184,30 @@ extension GoogleCall {
         } catch {
             throw APIError(.invalid, operation: operation, message: error.message)
         }
+    }
+}
+
+extension HTTPStream {
+    /// The stream, or, where it is no success, a short one of an error body without the token.
+    fileprivate func hiding(_ token: AccessToken?) async -> HTTPStream {
+        guard status >= 400, let token else { return self }
+        var body: [UInt8] = []
+        do throws(APIError) {
+            while body.count < 64 << 10, let chunk = try await next() { body += chunk }
+        } catch {
+            body = []  // The status is what counts.
+        }
+        cancel()
+        let hidden = HTTPResponse(status: status, headers: headers, body: body).hiding([token.secret]).body
+        let rest = Mutex<[UInt8]?>(hidden.isEmpty ? nil : hidden)
+        return HTTPStream(
+            status: status, headers: headers,
+            next: { () async throws(APIError) -> [UInt8]? in
+                rest.withLock { rest in
+                    defer { rest = nil }
+                    return rest
+                }
+            },
+            cancel: {})
     }
 }

@@ -1,5 +1,7 @@
 /// An absolute http or https URL, built from parts so that nothing reaches it unescaped.
-public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
+///
+/// `description` and dumps hide the values of query parameters that are credentials; `text` is the whole of it.
+public struct HTTPURL: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     /// `scheme://host[:port]`, without a trailing slash.
     public var origin: String
     /// Percent-encoded, begins with "/".
@@ -7,10 +9,21 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     /// Names and values, not encoded; order is kept.
     public var query: [QueryItem]
 
-    /// One query parameter, not encoded.
-    public struct QueryItem: Sendable, Hashable {
+    /// One query parameter, not encoded. Printed without its value where that is a credential.
+    public struct QueryItem: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
         public var name: String
         public var value: String
+
+        public var description: String { "\(HTTPURL.encoded(name))=\(isCredential ? "***" : HTTPURL.encoded(value))" }
+        public var customMirror: Mirror { Mirror(self, children: ["item": description]) }
+
+        /// Signed URLs, upload sessions and OAuth's parameters.
+        private var isCredential: Bool {
+            [
+                "access_token", "refresh_token", "id_token", "subject_token", "client_secret", "assertion", "key",
+                "upload_id", "signature", "sig", "x-goog-signature", "x-goog-credential", "x-goog-security-token",
+            ].contains(name.lowercased())
+        }
 
         public init(_ name: String, _ value: String) {
             self.name = name
@@ -70,7 +83,14 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
         return path + "?" + items.joined(separator: "&")
     }
 
-    public var description: String { origin + target }
+    /// The whole address, as it goes on the wire: never to be shown.
+    public var text: String { origin + target }
+
+    public var description: String {
+        query.isEmpty ? origin + path : origin + path + "?" + query.map(\.description).joined(separator: "&")
+    }
+
+    public var customMirror: Mirror { Mirror(self, children: ["url": description]) }
 
     /// `host[:port]`, as the Host header carries it.
     public var authority: String { origin.firstRange(of: "://").map { String(origin[$0.upperBound...]) } ?? origin }

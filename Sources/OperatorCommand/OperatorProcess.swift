@@ -36,12 +36,14 @@ struct OperatorProcess: Sendable {
     private struct Google: Sendable {
         var transport: any HTTPTransport
         var tokens: any TokenSource
+        /// Of all calls of this process.
+        var limits: CallLimits
 
         /// - Parameter gate: what changes something passes it.
         func client(gate: MutationGate?, clock: any WallClock, userAgent: String) -> GoogleCloudClient {
             GoogleCloudClient(
                 transport: gate.map { GatedTransport(transport, gate: $0) } ?? transport, tokens: tokens, clock: clock,
-                userAgent: userAgent)
+                limits: limits, userAgent: userAgent)
         }
     }
 
@@ -253,9 +255,12 @@ struct OperatorProcess: Sendable {
             curl.overrides = [try EndpointOverride(hosts: ["*.googleapis.com"], endpoint: endpoint)]
         }
         let transport = InstrumentedTransport(try CurlTransport(options: curl), metrics: metrics, log: log)
-        let tokens: any TokenSource =
-            options.googleEndpoint == nil
-            ? try Credentials.tokenSource(environment: environment, transport: transport, clock: clock) : NoTokens()
-        return Google(transport: transport, tokens: tokens)
+        let limits = CallLimits(clock: clock, metrics: CallMetrics(registry))
+        guard options.googleEndpoint == nil else {
+            return Google(transport: transport, tokens: NoTokens(), limits: limits)
+        }
+        let credentials = try Credentials.find(environment: environment, transport: transport, clock: clock)
+        log.info("credentials for Google Cloud", [.path: .string(credentials.origin)])
+        return Google(transport: transport, tokens: credentials.tokens, limits: limits)
     }
 }

@@ -76,6 +76,10 @@ struct Options: Sendable, Equatable {
           --log-level LEVEL            debug, info, warning or error; default info
           --version, --help
 
+        Credentials for Google Cloud: the file that $GOOGLE_APPLICATION_CREDENTIALS names, else gcloud's (`gcloud auth
+        application-default login`), else the metadata server (workload identity). Private keys are refused; with
+        --google-endpoint none are used.
+
         Log lines go to standard error, one JSON object each. Exit status: 0 after SIGTERM or SIGINT, 64 for a wrong
         command line, 69 when a port or thread cannot be had, 75 when the lease was lost (start again), 78 for a wrong
         configuration.

@@ -26,7 +26,7 @@ public struct HTTPClientMetrics: Sendable {
     /// The services that we call.
     public enum API: String, Sendable, CaseIterable {
         case kubernetes, container, storage, compute, run, iam, iamcredentials, sts, monitoring, serviceusage, tpu
-        case aiplatform, cloudresourcemanager, metadata
+        case aiplatform, cloudresourcemanager, cloudbilling, oauth2, metadata
 
         /// The service behind a host such as `container.googleapis.com`.
         public init?(googleHost host: String) {

@@ -1,7 +1,7 @@
 public import Encoding
 import Glibc
 
-/// The machine's time of day.
+/// The machine's time of day, and its uptime.
 public struct SystemClock: WallClock {
     public init() {}
 
@@ -22,6 +22,19 @@ public struct SystemClock: WallClock {
             } catch {
                 throw CancellationError()
             }
+        }
+    }
+
+    private static let start = ContinuousClock.now
+
+    public var uptime: Duration { SystemClock.start.duration(to: .now) }
+
+    public func sleep(for duration: Duration) async throws(CancellationError) {
+        guard duration > .zero else { return }
+        do {
+            try await Task.sleep(for: duration, tolerance: .zero, clock: ContinuousClock())
+        } catch {
+            throw CancellationError()
         }
     }
 }

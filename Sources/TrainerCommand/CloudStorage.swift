@@ -17,8 +17,10 @@ struct CloudStorage: Sendable {
 
     static func isURI(_ text: String) -> Bool { text.hasPrefix("gs://") && StorageURI(text) != nil }
 
-    /// - Parameter environment: `STORAGE_EMULATOR_HOST` names an emulator on this machine.
-    /// - Throws: `.usage` when that is not on this machine, `.storageUnavailable` when there are no credentials.
+    /// - Parameter environment: `STORAGE_EMULATOR_HOST` names an emulator on this machine; else Application Default
+    ///   Credentials are looked for.
+    /// - Throws: `.usage` when that is not on this machine, or a credential file cannot be used; `.storageUnavailable`
+    ///   when the client cannot be made.
     init(environment: [String: String], clock: any WallClock) throws(TrainingError) {
         do throws(APIError) {
             if let endpoint = environment[TrainingEnvironment.storageEmulatorHost], !endpoint.isEmpty {
@@ -28,12 +30,14 @@ struct CloudStorage: Sendable {
                 client = StorageClient(GoogleCloudClient(transport: transport, tokens: NoTokens(), clock: clock))
             } else {
                 let transport = try CurlTransport()
-                let tokens = try Credentials.tokenSource(
+                let credentials = try Credentials.find(
                     environment: environment, transport: transport, clock: clock)
-                client = StorageClient(GoogleCloudClient(transport: transport, tokens: tokens, clock: clock))
+                client = StorageClient(
+                    GoogleCloudClient(transport: transport, tokens: credentials.tokens, clock: clock))
             }
         } catch {
-            throw TrainingError(error.code == .insecure ? .usage : .storageUnavailable, error.message)
+            let isSetting = [.insecure, .unauthorized, .invalid].contains(error.code)
+            throw TrainingError(isSetting ? .usage : .storageUnavailable, error.message)
         }
         self.clock = clock
     }
@@ -96,7 +100,7 @@ struct CloudStorage: Sendable {
                 guard error.isTransient, attempt < Self.attempts else { throw Self.failure(what, error) }
                 let delay = error.retryAfter ?? .milliseconds(250 << attempt)
                 // A cancelled sleep ends at once; the next try then fails as cancelled.
-                try? await clock.sleep(until: clock.now + delay)
+                try? await clock.sleep(for: delay)
                 attempt += 1
             }
         }

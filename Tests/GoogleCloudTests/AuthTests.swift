@@ -38,17 +38,6 @@ import Testing
         #expect(transport.requests.count == 2)
     }
 
-    @Test func `many callers cause one request`() async throws {
-        let transport = ScriptedTransport { _, _ in Self.token("t") }
-        let source = try MetadataServerTokens(transport: transport, clock: ImpatientClock())
-        await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<50 {
-                group.addTask { _ = await failure { () async throws(APIError) in try await source.token() } }
-            }
-        }
-        #expect(transport.requests.count == 1)
-    }
-
     @Test func `a refresh that fails leaves the old token in use until it ends`() async throws {
         let clock = ImpatientClock()
         let transport = ScriptedTransport { number, _ in number == 1 ? Self.token("t", lifetime: 1000) : .loseRequest }
@@ -56,31 +45,92 @@ import Testing
         let first = try await source.token()
         clock.advance(by: .seconds(900))
         #expect(try await source.token() == first)
+        // Four tries more, 250 ms to 2 s apart.
+        #expect(transport.requests.count == 6)
+        #expect(clock.pauses == [.milliseconds(250), .milliseconds(500), .seconds(1), .seconds(2)])
         clock.advance(by: .seconds(100))
         #expect(await failure { () async throws(APIError) in try await source.token() }?.code == .unavailable)
     }
 
-    @Test(arguments: [
-        ("another server", HTTPResponse.json(["access_token": "t", "expires_in": 1]), APIError.Code.unavailable),
-        ("not ready", HTTPResponse(status: 404, headers: ["Metadata-Flavor": "Google"]), .unavailable),
-        ("no permission", HTTPResponse(status: 403, headers: ["Metadata-Flavor": "Google"]), .forbidden),
-        (
-            "no token",
-            HTTPResponse.json(["access_token": "", "expires_in": 1], headers: ["Metadata-Flavor": "Google"]),
-            .malformedResponse
-        ),
-        (
-            "a token that would break a header",
-            HTTPResponse.json(["access_token": "a\r\nb", "expires_in": 1], headers: ["Metadata-Flavor": "Google"]),
-            .malformedResponse
-        ),
-    ])
-    func `a wrong reply is an error without the body`(
-        name: String, response: HTTPResponse, code: APIError.Code
-    ) async throws {
-        let transport = ScriptedTransport { _, _ in .reply(response) }
+    struct WrongReply: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var response: HTTPResponse
+        var code: APIError.Code
+        var tries = 1
+        var says: String
+    }
+
+    static func plain(_ status: Int, _ body: String = "", flavor: Bool = true) -> HTTPResponse {
+        HTTPResponse(
+            status: status, headers: flavor ? ["Metadata-Flavor": "Google"] : ["Content-Type": "text/html"],
+            body: Array(body.utf8))
+    }
+
+    static let wrongReplies: [WrongReply] = [
+        WrongReply(
+            testDescription: "another server", response: .json(["access_token": "t-canary", "expires_in": 1]),
+            code: .unavailable, says: "is no metadata server"),
+        WrongReply(
+            testDescription: "a captive portal", response: plain(200, "<html>canary", flavor: false),
+            code: .unavailable,
+            says: "is no metadata server"),
+        WrongReply(
+            testDescription: "a redirect", response: plain(302, flavor: false), code: .unavailable,
+            says: "is no metadata server"),
+        WrongReply(
+            testDescription: "HTML with the header", response: plain(200, "<html>canary"), code: .malformedResponse,
+            says: "no access token that can be used"),
+        WrongReply(
+            testDescription: "not ready", response: plain(404, "canary"), code: .unavailable, tries: 5,
+            says: "GKE_METADATA"),
+        WrongReply(
+            testDescription: "a server error", response: plain(503, "canary"), code: .unavailable, tries: 5,
+            says: "has no token"),
+        WrongReply(
+            testDescription: "no permission", response: plain(403, "canary"), code: .forbidden,
+            says: "roles/iam.workloadIdentityUser"),
+        WrongReply(
+            testDescription: "no permission, said with 500",
+            response: plain(500, "IAM: Permission 'iam.serviceAccounts.getAccessToken' denied canary"),
+            code: .forbidden, says: "roles/iam.workloadIdentityUser"),
+        WrongReply(
+            testDescription: "no token",
+            response: .json(["access_token": "", "expires_in": 1], headers: ["Metadata-Flavor": "Google"]),
+            code: .malformedResponse, says: "no access token that can be used"),
+        WrongReply(
+            testDescription: "a token that is over",
+            response: .json(["access_token": "canary", "expires_in": 0], headers: ["Metadata-Flavor": "Google"]),
+            code: .malformedResponse, says: "no access token that can be used"),
+        WrongReply(
+            testDescription: "another kind of token",
+            response: .json(
+                ["access_token": "canary", "expires_in": 9, "token_type": "MAC"], headers: ["Metadata-Flavor": "Google"]
+            ),
+            code: .malformedResponse, says: "no access token that can be used"),
+        WrongReply(
+            testDescription: "a token that would break a header",
+            response: .json(["access_token": "canary\r\nb", "expires_in": 1], headers: ["Metadata-Flavor": "Google"]),
+            code: .malformedResponse, says: "no access token that can be used"),
+    ]
+
+    @Test(arguments: wrongReplies)
+    func `a wrong reply is an error without the body`(expected: WrongReply) async throws {
+        let transport = ScriptedTransport { _, _ in .reply(expected.response) }
         let source = try MetadataServerTokens(transport: transport, clock: ImpatientClock())
-        #expect(await failure { () async throws(APIError) in try await source.token() }?.code == code)
+        let error = await failure { () async throws(APIError) in try await source.token() }
+        #expect(error?.code == expected.code)
+        #expect(error?.message.contains(expected.says) == true, "\(String(describing: error))")
+        #expect(error?.description.contains("canary") == false)
+        #expect(transport.requests.count == expected.tries)
+    }
+
+    @Test func `a server error in the first seconds passes`() async throws {
+        let transport = ScriptedTransport { number, _ in
+            number == 1 ? .reply(Self.plain(500)) : number == 2 ? .loseRequest : Self.token("t")
+        }
+        let source = try MetadataServerTokens(transport: transport, clock: ImpatientClock())
+        #expect(try await source.token() != nil)
+        #expect(transport.requests.count == 3)
     }
 
     @Test func `a 401 gets one fresh token and one more try`() async throws {
@@ -95,30 +145,24 @@ import Testing
         #expect(try await client.nodePool("pool", in: cluster).name == "pool")
         #expect(api.requests.map { $0.headers["Authorization"] } == ["Bearer t1", "Bearer t2"])
 
+        // Nothing is gained by asking the source for ever: 5 tokens at once, then one a second.
         let refusing = ScriptedTransport { _, _ in .reply(.json(["error": ["message": "no"]], status: 401)) }
         let refused = ContainerClient(GoogleCloudClient(transport: refusing, tokens: tokens, clock: clock))
         let error = await failure { () async throws(APIError) in try await refused.nodePool("pool", in: cluster) }
         #expect(error?.code == .unauthorized)
         #expect(refusing.requests.count == 2)
-    }
-
-    @Test func `a credential file is refused with what to do instead`() {
-        let environment = ["GOOGLE_APPLICATION_CREDENTIALS": "/key.json"]
-        do throws(APIError) {
-            _ = try Credentials.tokenSource(environment: environment, transport: NoTransport(), clock: ImpatientClock())
-            Issue.record("no error")
-        } catch {
-            #expect(error.code == .unauthorized)
-            #expect(error.message.contains("workload identity"))
-            #expect(!error.message.contains("/key.json"))
+        for _ in 0..<50 {
+            _ = await failure { () async throws(APIError) in try await refused.nodePool("pool", in: cluster) }
         }
+        #expect(metadata.requests.count == 5)
     }
 
     @Test func `the metadata server can be moved, but not into a path`() async throws {
         let transport = ScriptedTransport { _, _ in Self.token("t") }
-        let source = try Credentials.tokenSource(
+        let found = try Credentials.find(
             environment: ["GCE_METADATA_HOST": "127.0.0.1:99"], transport: transport, clock: ImpatientClock())
-        _ = try await source.token()
+        #expect(found.origin == "the metadata server")
+        _ = try await found.tokens.token()
         #expect(transport.requests[0].url.origin == "http://127.0.0.1:99")
         #expect(throws: APIError.self) {
             try MetadataServerTokens(host: "a/b", transport: transport, clock: ImpatientClock())

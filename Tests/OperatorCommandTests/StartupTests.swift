@@ -241,6 +241,51 @@ private final class StartedOperator: Sendable {
         #expect(await process.end() == 0)
     }
 
+    @Test func `a credential file that is not there yet is named, and a private key ends the process`() async throws {
+        let process = try StartedOperator()
+        try process.writeKubeconfig()
+        let missing = process.folder + "/credentials.json"
+        process.start(environment: ["GOOGLE_APPLICATION_CREDENTIALS": missing]) { $0.googleEndpoint = nil }
+        let waiting = try await process.readiness(containing: "credentials.json")
+        #expect(
+            waiting.hasPrefix("[-] start: credentials: \(missing) cannot be read: No such file or directory\n"),
+            "\(waiting)")
+        #expect(process.book.lines.contains { $0.metadata[.path] == .string(missing) })
+        #expect(await process.end() == 0)
+
+        let key = try StartedOperator()
+        try key.writeKubeconfig()
+        let path = key.folder + "/key.json"
+        let file = try #require(fopen(path, "w"))
+        #expect(fputs(#"{"type": "service_account", "private_key": "canary"}"#, file) >= 0)
+        fclose(file)
+        defer { unlink(path) }
+        key.start(environment: ["GOOGLE_APPLICATION_CREDENTIALS": path]) { $0.googleEndpoint = nil }
+        #expect(await key.exitStatus() == ExitStatus.configuration)
+        guard case .string(let message)? = key.book.lines.last?.metadata[.errorMessage] else {
+            Issue.record("no message")
+            return
+        }
+        #expect(
+            message.contains("holds a service account's private key, which is not supported: use workload identity"))
+        #expect(!"\(key.book.lines)".contains("canary"))
+        _ = await key.end()
+    }
+
+    @Test func `without credentials readiness says where they are looked for`() async throws {
+        let process = try StartedOperator()
+        try process.writeKubeconfig()
+        process.start(
+            environment: ["GCE_METADATA_HOST": "127.0.0.1:\(process.server.port)", "HOME": process.folder]
+        ) { $0.googleEndpoint = nil }
+        let waiting = try await process.readiness(containing: "metadata.token")
+        #expect(
+            waiting.hasPrefix(
+                "[-] start: metadata.token: what answers at 127.0.0.1:\(process.server.port) is no metadata server"),
+            "\(waiting)")
+        #expect(await process.end() == 0)
+    }
+
     @Test func `patience ends with the last error`() async throws {
         let startup = Startup(stop: StopRequest(), log: .silent, shortestPause: .milliseconds(10))
         let tries = Mutex(0)

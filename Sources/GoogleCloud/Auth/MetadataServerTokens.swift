@@ -4,108 +4,92 @@ public import Telemetry
 
 /// Tokens of the service account that the metadata server (Compute Engine, GKE workload identity) gives this process.
 ///
-/// A token is kept until 80 % of its lifetime; one request is in flight at a time, however many callers wait. When the
-/// refresh fails while the old token is still valid, the old one is used.
+/// Kept and renewed as `CachedTokens` says. Replies without the metadata server's own header are not believed; 404 and
+/// 5xx, which GKE answers in a pod's first seconds, are tried again for some seconds.
 ///
 /// Maps to `GET /computeMetadata/v1/instance/service-accounts/default/token`.
-public actor MetadataServerTokens: TokenSource {
+public struct MetadataServerTokens: TokenSource {
     public static let defaultHost = "metadata.google.internal"
 
-    private let url: HTTPURL
-    private let transport: any HTTPTransport
-    private let clock: any WallClock
-    private var current: AccessToken?
-    private var refresh: Task<Result<AccessToken, APIError>, Never>?
+    private let cache: CachedTokens
 
     /// - Parameter host: `host[:port]`.
     /// - Throws: `.invalid` when it is none.
     public init(
         host: String = MetadataServerTokens.defaultHost, transport: any HTTPTransport, clock: any WallClock
     ) throws(APIError) {
+        let operation = "metadata.token"
         guard let root = HTTPURL("http://\(host)"), root.path == "/", root.query.isEmpty else {
-            throw APIError(.invalid, operation: Self.operation, message: "not a host name or host:port")
+            throw APIError(.invalid, operation: operation, message: "GCE_METADATA_HOST is not HOST or HOST:PORT")
         }
-        self.url = HTTPURL(
+        let url = HTTPURL(
             origin: root.origin, path: "/computeMetadata/v1/instance/service-accounts/default/token")
-        self.transport = transport
-        self.clock = clock
+        let endpoint = TokenEndpoint(transport: transport, clock: clock, operation: operation)
+        cache = CachedTokens(MetadataTokenRequest(url: url, endpoint: endpoint), clock: clock)
     }
 
-    public func token() async throws(APIError) -> AccessToken? {
-        let now = clock.now
-        if let current, now < current.refreshAt { return current }
-        switch await refreshed() {
-        case .success(let token): return token
-        case .failure(let error):
-            if let current, clock.now < current.expiresAt { return current }
+    public func token() async throws(APIError) -> AccessToken? { try await cache.token() }
+
+    public func discard(_ token: AccessToken) { cache.discard(token) }
+}
+
+private struct MetadataTokenRequest: TokenFetcher {
+    let url: HTTPURL
+    let endpoint: TokenEndpoint
+
+    func fetch() async throws(APIError) -> AccessToken {
+        let request = HTTPRequest(.get, url, headers: ["Metadata-Flavor": "Google"], timeout: .seconds(10))
+        let response: HTTPResponse
+        do throws(APIError) {
+            response = try await endpoint.reply(to: request, hiding: [], tries: 5) { Self.mayPass($0) }
+        } catch {
+            var error = error
+            error.message =
+                "no metadata server at \(url.authority): \(error.message); outside of Google Cloud set "
+                + "GOOGLE_APPLICATION_CREDENTIALS or run `gcloud auth application-default login`"
             throw error
         }
-    }
-
-    public func discard(_ token: AccessToken) {
-        if current == token { current = nil }
-    }
-
-    /// Joins the refresh in flight or starts one. The task is always awaited; it ends by its request's timeout.
-    private func refreshed() async -> Result<AccessToken, APIError> {
-        if let refresh { return await refresh.value }
-        let task = Task { [url, transport, clock] in
-            do throws(APIError) {
-                return Result<AccessToken, APIError>.success(
-                    try await Self.fetch(url: url, transport: transport, clock: clock))
-            } catch {
-                return .failure(error)
-            }
-        }
-        refresh = task
-        let result = await task.value
-        refresh = nil
-        if case .success(let token) = result { current = token }
-        return result
-    }
-
-    private static let operation = "metadata.token"
-
-    private static func fetch(
-        url: HTTPURL, transport: any HTTPTransport, clock: any WallClock
-    ) async throws(APIError) -> AccessToken {
-        let issuedAt = clock.now
-        let response = try await transport.send(
-            HTTPRequest(
-                .get, url, headers: ["Metadata-Flavor": "Google"], timeout: .seconds(10),
-                maximumResponseBytes: 64 << 10))
-        // Anything that is not the metadata server (a captive proxy, say) lacks this header.
-        guard response.headers["Metadata-Flavor"] == "Google" else {
+        guard Self.isGenuine(response) else {
             throw APIError(
-                .unavailable, operation: operation, message: "the reply is not from a metadata server",
-                httpStatus: response.status)
+                .unavailable, operation: endpoint.operation,
+                message: "what answers at \(url.authority) is no metadata server", httpStatus: response.status)
         }
         guard response.isSuccess else { throw refusal(response) }
-        guard let body = try? JSONValue(parsing: response.body),  // The parser's message could quote the token.
-            let secret = body["access_token"]?.stringValue, !secret.isEmpty,
-            secret.utf8.allSatisfy({ $0 > 32 && $0 < 127 }),
-            let lifetime = body["expires_in"]?.integerValue, lifetime > 0
-        else {
-            throw APIError(
-                .malformedResponse, operation: operation, message: "the metadata server's token cannot be read",
-                httpStatus: response.status)
-        }
-        return AccessToken(secret, issuedAt: issuedAt, lifetime: .seconds(min(lifetime, 12 * 3600)))
+        return try endpoint.token(in: response).0
     }
 
-    /// The bodies here are plain text and may quote identities, so they are not passed on. In a pod's first seconds GKE
-    /// answers 404 or 5xx until the node's metadata server knows the pod.
-    private static func refusal(_ response: HTTPResponse) -> APIError {
-        switch response.status {
-        case 401, 403:
-            APIError(
-                .forbidden, operation: operation,
-                message: "the metadata server refuses a token: check roles/iam.workloadIdentityUser of the "
-                    + "Kubernetes service account", httpStatus: response.status)
-        default:
-            APIError(
-                .unavailable, operation: operation, message: "the metadata server has no token yet",
-                httpStatus: response.status)
+    /// Anything that is not the metadata server (a captive proxy, say) lacks this header.
+    private static func isGenuine(_ response: HTTPResponse) -> Bool {
+        response.headers["Metadata-Flavor"] == "Google"
+    }
+
+    private static func mayPass(_ response: HTTPResponse) -> Bool {
+        isGenuine(response) && [404, 408, 429, 500, 502, 503, 504].contains(response.status) && !isRefused(response)
+    }
+
+    /// GKE's server says with 403, or with a 500 that quotes IAM, that the binding is missing.
+    private static func isRefused(_ response: HTTPResponse) -> Bool {
+        if response.status == 401 || response.status == 403 { return true }
+        let text = String(decoding: response.body.prefix(4096), as: UTF8.self)
+        return response.status >= 500
+            && (text.contains("iam.serviceAccounts.getAccessToken") || text.contains("PERMISSION_DENIED")
+                || text.contains("403 Forbidden"))
+    }
+
+    /// The bodies here are plain text or HTML and may quote identities, so they are not passed on.
+    private func refusal(_ response: HTTPResponse) -> APIError {
+        if Self.isRefused(response) {
+            return APIError(
+                .forbidden, operation: endpoint.operation,
+                message: "the metadata server refuses a token: grant roles/iam.workloadIdentityUser on the Google "
+                    + "service account to the Kubernetes service account of this pod, and check its annotation "
+                    + "iam.gke.io/gcp-service-account", httpStatus: response.status)
         }
+        let hint =
+            response.status == 404
+            ? ": the node pool needs workload identity (GKE_METADATA), or the machine has no service account" : ""
+        return APIError(
+            .unavailable, operation: endpoint.operation, message: "the metadata server has no token\(hint)",
+            httpStatus: response.status)
     }
 }

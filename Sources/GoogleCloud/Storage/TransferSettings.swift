@@ -44,13 +44,13 @@ extension StorageClient {
         }
     }
 
-    /// Waits before retry `attempt`, at least as long as the service asked for.
+    /// Waits before retry `attempt`, at least as long as the service asked for, by uptime.
     ///
     /// - Throws: `.cancelled`.
     func pause(attempt: Int, after error: APIError) async throws(APIError) {
         let delay = max(transfers.delay(attempt: attempt), error.retryAfter ?? .zero)
         do throws(CancellationError) {
-            try await client.clock.sleep(until: client.clock.now + delay)
+            try await client.clock.sleep(for: delay)
         } catch {
             throw APIError(.cancelled, operation: "storage transfer", message: "the transfer was cancelled")
         }

@@ -40,11 +40,11 @@ struct CurlRoute: Sendable {
                 isEncrypted: false, proxy: nil)
         }
         guard url.origin.hasPrefix("https://") else {
-            return Target(url: url.description, host: nil, connectTo: nil, isEncrypted: false, proxy: explicitProxy)
+            return Target(url: url.text, host: nil, connectTo: nil, isEncrypted: false, proxy: explicitProxy)
         }
         let proxy = explicitProxy ?? environment?.proxy(forAuthority: url.authority)
         guard let serverName else {
-            return Target(url: url.description, host: nil, connectTo: nil, isEncrypted: true, proxy: proxy)
+            return Target(url: url.text, host: nil, connectTo: nil, isEncrypted: true, proxy: proxy)
         }
         let host = Loopback.host(of: url.authority)
         let port = url.authority.dropFirst(host.count)

@@ -7,6 +7,13 @@ import Synchronization
 
 extension TrainingJobController {
     public func perform(_ action: TrainingJobAction) async throws(APIError) {
+        // Where changes of the cluster wait for one another, namespaces take turns.
+        try await CallOwner.named(action.owner.namespace ?? "") { () async throws(APIError) in
+            try await change(action)
+        }
+    }
+
+    private func change(_ action: TrainingJobAction) async throws(APIError) {
         switch action {
         case .createNodePool(let pool, let owner): try await create(pool, owner)
         case .setNodePoolSize(let name, let nodeCount, let owner):

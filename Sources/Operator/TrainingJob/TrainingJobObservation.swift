@@ -105,6 +105,13 @@ public enum TrainingJobAction: Sendable, Hashable {
     case setNodePoolSize(name: String, nodeCount: Int, owner: ObjectReference)
     /// Deletes a pool after it was read again and found ours; done when it is gone or going.
     case deleteNodePool(name: String, owner: ObjectReference)
+
+    /// The object for which it is done.
+    var owner: ObjectReference {
+        switch self {
+        case .createNodePool(_, let owner), .setNodePoolSize(_, _, let owner), .deleteNodePool(_, let owner): owner
+        }
+    }
 }
 
 extension TrainingJobObservation {

@@ -36,7 +36,7 @@ final class FaultWorld: @unchecked Sendable {
 
     private struct CanaryTokens: TokenSource {
         func token() async throws(APIError) -> AccessToken? {
-            AccessToken(FaultWorld.canaries[1], issuedAt: .init(seconds: 0), lifetime: .seconds(4_000_000_000))
+            AccessToken(FaultWorld.canaries[1], lifetime: .seconds(4_000_000_000))
         }
         func discard(_ token: AccessToken) async {}
     }
@@ -307,10 +307,13 @@ final class SkewedClock: WallClock {
     init(_ base: VirtualClock) { self.base = base }
 
     var now: Timestamp { base.now + offset.withLock { $0 } }
+    var uptime: Duration { base.uptime }
 
     func set(_ offset: Duration) { self.offset.withLock { $0 = offset } }
 
     func sleep(until moment: Timestamp) async throws(CancellationError) {
         try await base.sleep(until: moment + offset.withLock { .zero - $0 })
     }
+
+    func sleep(for duration: Duration) async throws(CancellationError) { try await base.sleep(for: duration) }
 }

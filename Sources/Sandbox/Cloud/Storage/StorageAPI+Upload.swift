@@ -56,7 +56,7 @@ extension StorageAPI {
         let location = HTTPURL(
             origin: context.origin, segments: ["upload", "storage", "v1", "b", session.bucket, "o"],
             query: [.init("uploadType", "resumable"), .init("name", session.name), .init("upload_id", id)])
-        return HTTPReply(status: 200, headers: ["Location": location.description, "X-GUploader-UploadID": id])
+        return HTTPReply(status: 200, headers: ["Location": location.text, "X-GUploader-UploadID": id])
     }
 
     // MARK: Chunks
