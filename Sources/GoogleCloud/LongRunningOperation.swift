@@ -74,7 +74,7 @@ struct OperationName {
         guard parts.count == 6, parts[0] == "projects", parts[2] == "locations", parts[4] == "operations" else {
             throw APIError(
                 .invalid, operation: operation,
-                message: "the operation's name is not projects/P/locations/L/operations/ID")
+                message: "the operation \"\(NameKind.shown(text))\" is not valid: projects/P/locations/L/operations/ID")
         }
         location = LocationName(project: parts[1], location: parts[3])
         id = parts[5]

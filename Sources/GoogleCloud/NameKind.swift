@@ -80,8 +80,8 @@ enum NameKind: String, Sendable, CaseIterable {
     }
 
     /// At most 64 characters, on one line and in ASCII: names may come from anybody.
-    private static func shown(_ name: String) -> String {
+    static func shown(_ name: String) -> String {
         let scalars = name.unicodeScalars.prefix(64).map { $0.escaped(asASCII: true) }.joined()
-        return scalars + (name.unicodeScalars.dropFirst(64).isEmpty ? "" : "…")
+        return scalars + (name.unicodeScalars.dropFirst(64).isEmpty ? "" : "...")
     }
 }

@@ -12,14 +12,12 @@ import Testing
 
     /// A create's body.
     func body(_ pool: NodePool) async throws -> JSONValue? {
-        var sent: HTTPRequest?
         let transport = ScriptedTransport { _, _ in .reply(.json(Self.operation)) }
         let client = ContainerClient(
             GoogleCloudClient(transport: transport, tokens: NoTokens(), clock: ImpatientClock()))
         _ = try await client.createNodePool(pool, in: cluster)
-        sent = transport.requests.first
-        try RequestLog.append(try #require(sent))
-        return try sent?.json?["nodePool"]
+        let request = try #require(transport.requests.first)
+        return try request.json?["nodePool"]
     }
 
     @Test func `a spot pool that scales itself`() async throws {
@@ -126,6 +124,58 @@ import Testing
                 "placementPolicy": ["type": "COMPACT", "tpuTopology": "4x4"],
                 "autoscaling": ["enabled": true, "minNodeCount": 0, "maxNodeCount": 4],
             ])
+    }
+
+    @Test func `the smallest pools: one GPU, one TPU host, a slice with a workload policy`() async throws {
+        let gpu = NodePool(
+            name: "gpu-l4",
+            config: NodeConfig(
+                machineType: "g2-standard-8",
+                accelerators: [
+                    AcceleratorConfig(
+                        acceleratorType: "nvidia-l4", acceleratorCount: 1,
+                        gpuDriverInstallationConfig: GPUDriverInstallationConfig(gpuDriverVersion: "LATEST"))
+                ]), initialNodeCount: 1, locations: ["us-central1-a"])
+        #expect(
+            try await body(gpu) == [
+                "name": "gpu-l4", "initialNodeCount": 1, "locations": ["us-central1-a"],
+                "config": [
+                    "machineType": "g2-standard-8",
+                    "accelerators": [
+                        [
+                            "acceleratorType": "nvidia-l4", "acceleratorCount": "1",
+                            "gpuDriverInstallationConfig": ["gpuDriverVersion": "LATEST"],
+                        ]
+                    ],
+                ],
+            ])
+        let host = NodePool(
+            name: "v6e-1host", config: NodeConfig(machineType: "ct6e-standard-8t", spot: true), initialNodeCount: 1,
+            locations: ["us-east5-b"])
+        #expect(
+            try await body(host) == [
+                "name": "v6e-1host", "initialNodeCount": 1, "locations": ["us-east5-b"],
+                "config": ["machineType": "ct6e-standard-8t", "spot": true],
+            ])
+        var slice = NodePool(
+            name: "tpu7x-2x2x2",
+            config: NodeConfig(
+                machineType: "tpu7x-standard-4t", flexStart: true, diskSizeGb: 100, diskType: "hyperdisk-balanced",
+                reservationAffinity: ReservationAffinity(consumeReservationType: "NO_RESERVATION")),
+            initialNodeCount: 0, placementPolicy: PlacementPolicy(tpuTopology: "2x2x2", policyName: "wp-2x2x2"))
+        slice.queuedProvisioning = FeatureSwitch(enabled: true)
+        slice.autoscaling = NodePoolAutoscaling(enabled: true, minNodeCount: 0, maxNodeCount: 2, locationPolicy: "ANY")
+        #expect(
+            try await body(slice)
+                == JSONValue(
+                    parsing: """
+                        {"name":"tpu7x-2x2x2","initialNodeCount":0,"config":{"machineType":"tpu7x-standard-4t",
+                        "diskType":"hyperdisk-balanced","diskSizeGb":100,"flexStart":true,
+                        "reservationAffinity":{"consumeReservationType":"NO_RESERVATION"}},
+                        "queuedProvisioning":{"enabled":true},
+                        "autoscaling":{"enabled":true,"locationPolicy":"ANY","minNodeCount":0,"maxNodeCount":2},
+                        "placementPolicy":{"policyName":"wp-2x2x2","tpuTopology":"2x2x2"}}
+                        """))
     }
 
     @Test func `a pool reads back with all that it was made of`() async throws {

@@ -62,5 +62,5 @@ public struct CatalogPrice: Decodable, Sendable, Hashable {
     @Int64String public var units: Int64
     public var nanos: Int?
 
-    public var amount: Double { Double(units) + Double(nanos ?? 0) / 1e9 }
+    public var amount: Double { (Double(units) * 1e9 + Double(nanos ?? 0)) / 1e9 }
 }
