@@ -10,7 +10,7 @@ protocol ResultPage {
 /// The way through a list's pages: ends after a bounded number of pages and results, and never walks in a circle.
 struct PageTrail {
     /// Ten times what any of our lists needs at its smallest page size.
-    static let maximumPages = 10_000
+    static let maximumPages = 2_000
 
     private let operation: String
     private let limit: Int

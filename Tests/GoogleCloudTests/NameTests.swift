@@ -133,7 +133,7 @@ struct NamedCall: Sendable, CustomTestStringConvertible {
             _ = try await RunClient($0).deleteService($1, etag: nil, in: here)
         },
         NamedCall("service", "s1", "services.setIamPolicy") {
-            _ = try await RunClient($0).setPolicy(IAMPolicy(etag: "e"), ofService: $1, in: here)
+            _ = try await RunClient($0).setPolicy(IAMPolicy(etag: "BwX="), ofService: $1, in: here)
         },
         NamedCall("revision", "s1-00001-abc", "revisions.get") {
             _ = try await RunClient($0).revision($1, of: "s1", in: here)
