@@ -13,42 +13,6 @@ import Testing
     static let project = "https://cloudresourcemanager.googleapis.com/v3/projects/p1"
     static let services = "https://serviceusage.googleapis.com/v1/projects/p1/services"
 
-    @Test func `a token of another account`() async throws {
-        let token = try await expectCall(
-            "POST \(Self.credentials):generateAccessToken",
-            body: ["scope": ["https://www.googleapis.com/auth/cloud-platform"], "lifetime": "3600s"],
-            reply: ["accessToken": "ya29.secret", "expireTime": "2026-11-21T11:00:00Z"]
-        ) { google throws(APIError) in try await IAMCredentialsClient(google).generateAccessToken(for: Self.email) }
-        #expect(token.expiresAt == Timestamp("2026-11-21T11:00:00Z"))
-        #expect("\(token)".contains("ya29") == false)
-        _ = try await expectCall(
-            "POST \(Self.credentials):generateAccessToken",
-            body: [
-                "scope": ["s"], "lifetime": "1s",
-                "delegates": ["projects/-/serviceAccounts/via@p1.iam.gserviceaccount.com"],
-            ], reply: ["accessToken": "t", "expireTime": "2026-11-21T11:00:00Z"]
-        ) { google throws(APIError) in
-            try await IAMCredentialsClient(google).generateAccessToken(
-                for: Self.email, scopes: ["s"], lifetime: .zero, delegates: ["via@p1.iam.gserviceaccount.com"])
-        }
-    }
-
-    @Test(arguments: [
-        #"{}"#, #"{"accessToken":"ya29.secret"}"#, #"{"accessToken":"","expireTime":"2026-11-21T11:00:00Z"}"#,
-        #"{"accessToken":"ya29.secret","expireTime":"2026-11-20T11:00:00Z"}"#, #"{"accessToken":"ya29.secret"#,
-        #"{"accessToken":"ya29.\nsecret","expireTime":"2026-11-21T11:00:00Z"}"#,
-    ])
-    func `a reply without a usable token is malformed, and is not quoted`(body: String) async {
-        let transport = ScriptedTransport { _, _ in .reply(HTTPResponse(status: 200, body: Array(body.utf8))) }
-        let client = IAMCredentialsClient(
-            GoogleCloudClient(transport: transport, tokens: NoTokens(), clock: ImpatientClock()))
-        let error = await failure { () async throws(APIError) in
-            try await client.generateAccessToken(for: Self.email)
-        }
-        #expect(error?.code == .malformedResponse)
-        #expect(error?.message == "the token cannot be read")
-    }
-
     @Test func `a signature of another account`() async throws {
         let signature = try await expectCall(
             "POST \(Self.credentials):signBlob", body: ["payload": "R09PRzQtUlNBLVNIQTI1Ng=="],
@@ -56,8 +20,26 @@ import Testing
         ) { google throws(APIError) in
             try await IAMCredentialsClient(google).signBlob(Array("GOOG4-RSA-SHA256".utf8), as: Self.email)
         }
+        _ = try await expectCall(
+            "POST \(Self.credentials):signBlob",
+            body: [
+                "payload": "AQ==", "delegates": ["projects/-/serviceAccounts/via@p1.iam.gserviceaccount.com"],
+            ], reply: ["signedBlob": "AQ=="]
+        ) { google throws(APIError) in
+            try await IAMCredentialsClient(google).signBlob(
+                [1], as: Self.email, delegates: ["via@p1.iam.gserviceaccount.com"])
+        }
         #expect(signature.keyID == "k")
         #expect(signature.bytes == [1, 2, 3, 4])
+    }
+
+    @Test(arguments: ["{}", #"{"signedBlob":""}"#, #"{"signedBlob":"!"}"#, #"{"signedBlob":7}"#])
+    func `a reply without a signature is malformed`(body: String) async {
+        let transport = ScriptedTransport { _, _ in .reply(HTTPResponse(status: 200, body: Array(body.utf8))) }
+        let client = IAMCredentialsClient(
+            GoogleCloudClient(transport: transport, tokens: NoTokens(), clock: ImpatientClock()))
+        let error = await failure { () async throws(APIError) in try await client.signBlob([1], as: Self.email) }
+        #expect(error?.code == .malformedResponse)
     }
 
     @Test func `a service account and who may act as it`() async throws {

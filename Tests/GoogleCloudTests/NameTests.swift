@@ -148,8 +148,8 @@ struct NamedCall: Sendable, CustomTestStringConvertible {
         NamedCall("service account", account, "signBlob") {
             _ = try await IAMCredentialsClient($0).signBlob([1], as: $1)
         },
-        NamedCall("service account", account, "generateAccessToken's delegate") {
-            _ = try await IAMCredentialsClient($0).generateAccessToken(for: account, delegates: [$1])
+        NamedCall("service account", account, "signBlob's delegate") {
+            _ = try await IAMCredentialsClient($0).signBlob([1], as: account, delegates: [$1])
         },
         NamedCall("service account", account, "iam getIamPolicy") {
             _ = try await IAMClient($0).policy(ofServiceAccount: $1, project: "p1")
