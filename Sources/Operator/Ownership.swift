@@ -13,9 +13,9 @@ public enum Ownership {
     /// Kubernetes label of nodes: the TrainingJob's namespace.
     public static let namespaceLabel = "trainyard.dev/namespace"
     /// Google label: `metadata.uid` of the object that owns the resource.
-    public static let ownerLabel = "trainyard-owner-uid"
+    public static let ownerLabel = ResourceOwner.ownerLabel
     /// Google label: the cluster's uid.
-    public static let clusterLabel = "trainyard-cluster-uid"
+    public static let clusterLabel = ResourceOwner.clusterLabel
     /// Google label of a bucket: which object it was made for, as `Naming.objectKey`; outlives that object.
     public static let objectLabel = "trainyard-object"
     /// Google label: the run's id.
@@ -34,12 +34,12 @@ public enum Ownership {
 
     /// Whether a resource with these labels belongs to that object of this cluster.
     public static func isOurs(_ labels: [String: String]?, ownerUID: String, clusterUID: String) -> Bool {
-        !ownerUID.isEmpty && labels?[ownerLabel] == ownerUID && labels?[clusterLabel] == clusterUID
+        ResourceOwner(ownerUID: ownerUID, clusterUID: clusterUID)?.owns(labels: labels) ?? false
     }
 
     /// Whether a node pool belongs to that object of this cluster.
     public static func isOurs(_ pool: NodePool, ownerUID: String, clusterUID: String) -> Bool {
-        isOurs(pool.config?.resourceLabels, ownerUID: ownerUID, clusterUID: clusterUID)
+        ResourceOwner(ownerUID: ownerUID, clusterUID: clusterUID)?.owns(pool) ?? false
     }
 }
 

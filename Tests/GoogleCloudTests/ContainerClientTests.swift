@@ -113,7 +113,7 @@ import Testing
     @Test func `an empty list is a reply without its member`() async throws {
         let world = CloudWorld()
         #expect(try await world.container.nodePools(in: cluster) == [])
-        #expect(try await world.container.operations(in: cluster) == [])
+        #expect(try await world.container.operations(in: cluster) == Listing())
     }
 
     @Test func `a reply that does not decode is malformed, not a crash`() async throws {

@@ -64,6 +64,7 @@ final class ScriptedTransport: HTTPTransport {
     var lines: [String] { requests.map { "\($0.method.rawValue) \($0.url.target)" } }
 
     private func step(_ request: HTTPRequest) -> Step {
+        RequestLog.append(request)
         let number = log.withLock { log in
             log.append(request)
             return log.count

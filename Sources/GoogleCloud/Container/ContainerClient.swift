@@ -7,19 +7,36 @@ public import HTTP
 /// owner's label. Changes return at once with an operation; one runs per cluster, and while it does the others are
 /// refused with `.rateLimited`.
 public struct ContainerClient: Sendable {
-    private static let origin = "https://container.googleapis.com"
     private let client: GoogleCloudClient
 
     public init(_ client: GoogleCloudClient) {
         self.client = client
     }
 
+    private func call(
+        _ operation: String, _ method: HTTPMethod, _ path: [PathPart], verb: StaticString? = nil,
+        body: (any Encodable)? = nil
+    ) throws(APIError) -> GoogleCall {
+        try GoogleCall(
+            "container.\(operation)", method, origin: "https://container.googleapis.com", path: ["v1"] + path,
+            verb: verb, body: body)
+    }
+
+    // MARK: Clusters
+
     /// Maps to `GET v1/projects/P/locations/L/clusters/C`.
     ///
     /// - Throws: `.notFound`, `.forbidden`, …
     public func cluster(_ name: ClusterName) async throws(APIError) -> ContainerCluster {
-        try await client.value(call("container.clusters.get", .get, name.description))
+        try await client.value(call("clusters.get", .get, name.path))
     }
+
+    /// Versions and images that the location offers. Maps to `GET v1/projects/P/locations/L/serverConfig`.
+    public func serverConfig(in cluster: ClusterName) async throws(APIError) -> ServerConfig {
+        try await client.value(call("getServerConfig", .get, cluster.parent.path + ["serverConfig"]))
+    }
+
+    // MARK: Node pools
 
     /// Maps to `POST v1/{cluster}/nodePools`.
     ///
@@ -27,25 +44,22 @@ public struct ContainerClient: Sendable {
     public func createNodePool(
         _ pool: NodePool, in cluster: ClusterName
     ) async throws(APIError) -> ContainerOperation {
-        let operation = "container.nodePools.create"
-        try Self.check(pool: pool.name, operation: operation)
-        let body = try GoogleCall.encode(["nodePool": pool.withoutOutputFields], operation: operation)
-        return try await client.value(call(operation, .post, "\(cluster)/nodePools", json: body))
+        try NameKind.nodePool.check(pool.name, operation: "container.nodePools.create")
+        let body = ["nodePool": pool.withoutOutputFields]
+        return try await client.value(call("nodePools.create", .post, cluster.path + ["nodePools"], body: body))
     }
 
     /// Maps to `GET v1/{cluster}/nodePools/N`. The current size is not in it: nodes tell it.
     ///
     /// - Throws: `.notFound` when there is none.
     public func nodePool(_ name: String, in cluster: ClusterName) async throws(APIError) -> NodePool {
-        let operation = "container.nodePools.get"
-        try Self.check(pool: name, operation: operation)
-        return try await client.value(call(operation, .get, "\(cluster)/nodePools/\(name)"))
+        try await client.value(call("nodePools.get", .get, cluster.path(nodePool: name)))
     }
 
     /// All pools; this list has no pages. Maps to `GET v1/{cluster}/nodePools`.
     public func nodePools(in cluster: ClusterName) async throws(APIError) -> [NodePool] {
         struct Reply: Decodable { var nodePools: [NodePool]? }
-        let reply: Reply = try await client.value(call("container.nodePools.list", .get, "\(cluster)/nodePools"))
+        let reply: Reply = try await client.value(call("nodePools.list", .get, cluster.path + ["nodePools"]))
         return reply.nodePools ?? []
     }
 
@@ -53,9 +67,7 @@ public struct ContainerClient: Sendable {
     ///
     /// - Throws: `.notFound`, `.rateLimited` while another operation runs, the pool's own create included.
     public func deleteNodePool(_ name: String, in cluster: ClusterName) async throws(APIError) -> ContainerOperation {
-        let operation = "container.nodePools.delete"
-        try Self.check(pool: name, operation: operation)
-        return try await client.value(call(operation, .delete, "\(cluster)/nodePools/\(name)"))
+        try await client.value(call("nodePools.delete", .delete, cluster.path(nodePool: name)))
     }
 
     /// Maps to `POST v1/{cluster}/nodePools/N:setSize`.
@@ -65,50 +77,68 @@ public struct ContainerClient: Sendable {
     public func setNodePoolSize(
         _ name: String, nodeCount: Int, in cluster: ClusterName
     ) async throws(APIError) -> ContainerOperation {
-        let operation = "container.nodePools.setSize"
-        try Self.check(pool: name, operation: operation)
-        let body: JSONValue = ["nodeCount": .integer(Int64(nodeCount))]
-        return try await client.value(call(operation, .post, "\(cluster)/nodePools/\(name):setSize", json: body))
+        try await client.value(
+            call(
+                "nodePools.setSize", .post, cluster.path(nodePool: name), verb: "setSize",
+                body: ["nodeCount": nodeCount]))
     }
+
+    /// Replaces the pool's autoscaling. Maps to `POST v1/{cluster}/nodePools/N:setAutoscaling`.
+    ///
+    /// - Throws: `.notFound`, `.rateLimited` while another operation runs, `.invalid`.
+    public func setNodePoolAutoscaling(
+        _ name: String, _ autoscaling: NodePoolAutoscaling, in cluster: ClusterName
+    ) async throws(APIError) -> ContainerOperation {
+        try await client.value(
+            call(
+                "nodePools.setAutoscaling", .post, cluster.path(nodePool: name), verb: "setAutoscaling",
+                body: ["autoscaling": autoscaling]))
+    }
+
+    /// Changes a pool; most changes replace its machines one by one. Maps to `PUT v1/{cluster}/nodePools/N`.
+    ///
+    /// - Throws: `.conflict` when the pool is not the one of the update's etag any more, `.notFound`, `.rateLimited`
+    ///   while another operation runs, `.invalid`.
+    public func updateNodePool(
+        _ name: String, _ update: NodePoolUpdate, in cluster: ClusterName
+    ) async throws(APIError) -> ContainerOperation {
+        try await client.value(call("nodePools.update", .put, cluster.path(nodePool: name), body: update))
+    }
+
+    // MARK: Operations
 
     /// Maps to `GET v1/projects/P/locations/L/operations/NAME`.
     ///
     /// - Throws: `.notFound` when it is too old: then only the resource itself tells.
     public func operation(_ name: String, in cluster: ClusterName) async throws(APIError) -> ContainerOperation {
-        let operation = "container.operations.get"
-        guard GoogleNames.isOperation(name) else {
-            throw APIError(.invalid, operation: operation, message: "not the name of an operation")
-        }
-        return try await client.value(call(operation, .get, "\(Self.parent(cluster))/operations/\(name)"))
+        try await client.value(call("operations.get", .get, cluster.path(operation: name)))
     }
 
-    /// The recent operations of the location, other clusters' included; this list has no pages.
-    /// Maps to `GET v1/projects/P/locations/L/operations`.
-    public func operations(in cluster: ClusterName) async throws(APIError) -> [ContainerOperation] {
-        struct Reply: Decodable { var operations: [ContainerOperation]? }
-        let reply: Reply = try await client.value(
-            call("container.operations.list", .get, "\(Self.parent(cluster))/operations"))
-        return reply.operations ?? []
+    /// The recent operations of the location, other clusters' included; this list has no pages. Zones that did not
+    /// answer are `unreachable`. Maps to `GET v1/projects/P/locations/L/operations`.
+    public func operations(in cluster: ClusterName) async throws(APIError) -> Listing<ContainerOperation> {
+        try await client.list(call("operations.list", .get, cluster.parent.path + ["operations"]), "operations")
     }
 
-    private static func parent(_ cluster: ClusterName) -> String {
-        "projects/\(cluster.project)/locations/\(cluster.location)"
+    /// Asks for the operation to stop; not every kind can (creating a node pool cannot).
+    /// Maps to `POST v1/projects/P/locations/L/operations/NAME:cancel`.
+    ///
+    /// - Throws: `.notFound`, `.invalid` when this kind of operation cannot be cancelled.
+    public func cancelOperation(_ name: String, in cluster: ClusterName) async throws(APIError) {
+        try await client.reply(
+            call(
+                "operations.cancel", .post, cluster.path(operation: name), verb: "cancel", body: JSONValue.object([:])))
     }
+}
 
-    private static func check(pool name: String, operation: String) throws(APIError) {
-        guard GoogleNames.isResource(name) else {
-            throw APIError(
-                .invalid, operation: operation,
-                message: "a node pool's name has at most 40 characters: lower-case letters, digits and '-'")
-        }
-    }
+extension ClusterName {
+    fileprivate var parent: LocationName { LocationName(project: project, location: location) }
 
-    /// `path` is made of checked names only, so it needs no encoding; `:setSize` must keep its colon.
-    private func call(_ operation: String, _ method: HTTPMethod, _ path: String) -> GoogleCall {
-        GoogleCall(operation, method, HTTPURL(origin: Self.origin, path: "/v1/\(path)"))
-    }
+    fileprivate var path: [PathPart] { parent.path + ["clusters", .checked(.cluster, cluster)] }
 
-    private func call(_ operation: String, _ method: HTTPMethod, _ path: String, json: JSONValue) -> GoogleCall {
-        GoogleCall(operation, method, HTTPURL(origin: Self.origin, path: "/v1/\(path)"), json: json)
+    fileprivate func path(nodePool name: String) -> [PathPart] { path + ["nodePools", .checked(.nodePool, name)] }
+
+    fileprivate func path(operation name: String) -> [PathPart] {
+        parent.path + ["operations", .checked(.operation, name)]
     }
 }

@@ -16,16 +16,7 @@ public struct ContainerOperation: Codable, Sendable, Hashable {
         }
     }
 
-    /// google.rpc.Status; `code` is gRPC's number.
-    public struct RPCStatus: Codable, Sendable, Hashable {
-        public var code: Int?
-        public var message: String?
-
-        public init(code: Int?, message: String?) {
-            self.code = code
-            self.message = message
-        }
-    }
+    public typealias RPCStatus = GoogleCloud.RPCStatus
 
     /// `operation-…`, without a path.
     public var name: String
@@ -61,9 +52,7 @@ public struct ContainerOperation: Codable, Sendable, Hashable {
 
     /// Why it failed, classified (`.stockedOut`, `.quotaExceeded`, …); nil while it runs and when it succeeded.
     public var failure: APIError? {
-        guard isDone, let error, let code = error.code, code != 0 else { return nil }
-        return GoogleCloudErrors.error(
-            rpcCode: code, message: error.message ?? "", operation: "container.\(operationType ?? "operation")")
+        isDone ? error?.failure(operation: "container.\(operationType ?? "operation")") : nil
     }
 }
 

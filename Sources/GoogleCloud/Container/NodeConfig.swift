@@ -28,6 +28,7 @@ public struct NodeConfig: Codable, Sendable, Hashable {
     /// Image streaming.
     public var gcfsConfig: FeatureSwitch?
     public var reservationAffinity: ReservationAffinity?
+    public var ephemeralStorageLocalSsdConfig: EphemeralStorageLocalSSDConfig?
 
     public init(
         machineType: String? = nil, accelerators: [AcceleratorConfig]? = nil, spot: Bool? = nil,
@@ -67,6 +68,9 @@ public struct AcceleratorConfig: Codable, Sendable, Hashable {
     /// `nvidia-l4`, …
     public var acceleratorType: String?
     public var gpuDriverInstallationConfig: GPUDriverInstallationConfig?
+    /// `1g.5gb`, …
+    public var gpuPartitionSize: String?
+    public var gpuSharingConfig: GPUSharingConfig?
 
     public init(
         acceleratorType: String, acceleratorCount: Int64,

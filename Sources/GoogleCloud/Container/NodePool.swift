@@ -1,6 +1,6 @@
 /// A GKE node pool: the fields that we set or read, named as in container v1.
 ///
-/// The fields after `management` are output only: the client never sends them.
+/// The fields from `status` on are output only: the client never sends them.
 public struct NodePool: Codable, Sendable, Hashable {
     public var name: String
     public var config: NodeConfig?
@@ -10,6 +10,13 @@ public struct NodePool: Codable, Sendable, Hashable {
     public var locations: [String]?
     public var management: NodeManagement?
     public var placementPolicy: PlacementPolicy?
+    public var autoscaling: NodePoolAutoscaling?
+    /// Machines come only through a Kubernetes `ProvisioningRequest`.
+    public var queuedProvisioning: FeatureSwitch?
+    public var bestEffortProvisioning: BestEffortProvisioning?
+    public var upgradeSettings: UpgradeSettings?
+    public var maxPodsConstraint: MaxPodsConstraint?
+    public var networkConfig: NodeNetworkConfig?
 
     public var status: NodePoolStatus?
     /// Deprecated by Google and still the fullest text.
@@ -41,9 +48,14 @@ public struct NodePool: Codable, Sendable, Hashable {
 
     /// The pool as a create may carry it.
     var withoutOutputFields: NodePool {
-        NodePool(
-            name: name, config: config, initialNodeCount: initialNodeCount, locations: locations,
-            management: management, placementPolicy: placementPolicy)
+        var pool = self
+        pool.status = nil
+        pool.statusMessage = nil
+        pool.conditions = nil
+        pool.etag = nil
+        pool.selfLink = nil
+        pool.instanceGroupUrls = nil
+        return pool
     }
 }
 

@@ -16,6 +16,12 @@ public struct Bucket: Decodable, Sendable, Hashable {
     public var lifecycle: Lifecycle?
     public var timeCreated: String?
     public var updated: String?
+    /// Which bucket of this name; what a restore asks for.
+    @Int64String public var generation: Int64 = 0
+    /// RFC 3339; since when it is deleted and can be restored.
+    public var softDeleteTime: String?
+    /// RFC 3339; when it is gone for good.
+    public var hardDeleteTime: String?
 
     public init(
         name: String, projectNumber: Int64, metageneration: Int64, location: String? = nil,

@@ -76,9 +76,9 @@ extension StorageClient {
     private func attempt(
         _ state: inout DownloadState, sink: (_ bytes: [UInt8]) async throws(APIError) -> Void
     ) async throws(APIError) -> AttemptResult {
-        var call = GoogleCall(
-            DownloadState.operation, .get,
-            try objectURL(state.name, in: state.bucket, DownloadState.operation, state.query))
+        var call = try call(
+            "objects.get", .get, ["b", .checked(.bucket, state.bucket), "o", .checked(.object, state.name)],
+            query: state.query)
         call.headers["Accept"] = "*/*"
         call.headers["Range"] = state.rangeHeader
         call.timeout = transfers.timeout

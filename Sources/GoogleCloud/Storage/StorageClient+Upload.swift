@@ -52,7 +52,8 @@ extension StorageClient {
     public func upload(
         _ source: UploadSource, to name: String, in bucket: String, options: UploadOptions = UploadOptions()
     ) async throws(APIError) -> StorageObject {
-        try Self.check(bucket: bucket, object: name, operation: Self.insert)
+        try NameKind.bucket.check(bucket, operation: Self.insert)
+        try NameKind.object.check(name, operation: Self.insert)
         var upload = Upload(source: source, name: name, bucket: bucket, options: options, crc32c: "")
         upload.crc32c = try await checksum(source)
         let object =
@@ -159,8 +160,7 @@ extension StorageClient {
         body += "\r\n--\(boundary)\r\nContent-Type: application/octet-stream\r\n\r\n".utf8
         body += media
         body += "\r\n--\(boundary)--\r\n".utf8
-        let url = url(
-            ["upload", "storage", "v1", "b", upload.bucket, "o"], [.init("uploadType", "multipart")] + upload.query)
+        let url = try uploadURL(upload.bucket, [.init("uploadType", "multipart")] + upload.query)
         var call = GoogleCall(Self.insert, .post, url)
         call.headers["Content-Type"] = "multipart/related; boundary=\(boundary)"
         call.body = body
@@ -228,9 +228,8 @@ extension StorageClient {
     }
 
     private func startSession(_ upload: Upload) async throws(APIError) -> HTTPURL {
-        let url = url(
-            ["upload", "storage", "v1", "b", upload.bucket, "o"],
-            [.init("uploadType", "resumable"), .init("name", upload.name)] + upload.query)
+        let url = try uploadURL(
+            upload.bucket, [.init("uploadType", "resumable"), .init("name", upload.name)] + upload.query)
         var call = GoogleCall(Self.insert, .post, url, json: upload.metadata)
         call.headers["X-Upload-Content-Length"] = String(upload.source.size)
         let response = try await client.reply(call)

@@ -23,14 +23,10 @@ extension StorageClient {
     /// - Throws: `.alreadyExists` when somebody has the name: read the bucket to learn whether it is ours.
     public func insertBucket(_ bucket: BucketConfiguration, project: String) async throws(APIError) -> Bucket {
         let operation = "storage.buckets.insert"
-        try Self.check(bucket: bucket.name, operation: operation)
-        guard GoogleNames.isProject(project) else {
-            throw APIError(.invalid, operation: operation, message: "not a project id")
-        }
-        let body = try GoogleCall.encode(bucket, operation: operation)
-        let url = url(["storage", "v1", "b"], [.init("project", project)])
+        try NameKind.bucket.check(bucket.name, operation: operation)
+        let query = [HTTPURL.QueryItem("project", try NameKind.project.check(project, operation: operation))]
         do throws(APIError) {
-            return try await client.value(GoogleCall(operation, .post, url, json: body))
+            return try await client.value(call("buckets.insert", .post, ["b"], query: query, body: bucket))
         } catch {
             // The service says `conflict` here, which elsewhere means: observe again.
             guard error.code == .conflict else { throw error }
@@ -44,26 +40,23 @@ extension StorageClient {
     ///
     /// - Throws: `.notFound`; `.forbidden` when it belongs to somebody who does not let us look.
     public func bucket(_ name: String) async throws(APIError) -> Bucket {
-        let operation = "storage.buckets.get"
-        return try await client.value(
-            GoogleCall(operation, .get, try bucketURL(name, operation, [.init("projection", "noAcl")])))
+        try await client.value(
+            call(
+                "buckets.get", .get, ["b", .checked(.bucket, name)], query: [HTTPURL.QueryItem("projection", "noAcl")]))
     }
 
     /// The project's buckets, all pages. Maps to `GET storage/v1/b?project=P`.
-    public func buckets(project: String, prefix: String? = nil) async throws(APIError) -> [Bucket] {
-        struct Page: Decodable, ResultPage {
-            var items: [Bucket]?
-            var nextPageToken: String?
-            var count: Int { items?.count ?? 0 }
-        }
+    ///
+    /// - Parameter softDeleted: those that were deleted and can be restored, instead of the others.
+    /// - Throws: `.unavailable` when a location did not answer: what is not in the list does not exist.
+    public func buckets(
+        project: String, prefix: String? = nil, softDeleted: Bool = false
+    ) async throws(APIError) -> [Bucket] {
         let operation = "storage.buckets.list"
-        guard GoogleNames.isProject(project) else {
-            throw APIError(.invalid, operation: operation, message: "not a project id")
-        }
-        var query: [HTTPURL.QueryItem] = [.init("project", project), .init("projection", "noAcl")]
-        if let prefix { query.append(.init("prefix", prefix)) }
-        let call = GoogleCall(operation, .get, url(["storage", "v1", "b"], query))
-        return try await client.pages(of: Page.self, call, limit: 100_000).flatMap { $0.items ?? [] }
+        let query = [HTTPURL.QueryItem("project", try NameKind.project.check(project, operation: operation))]
+            .adding("projection", "noAcl").adding("prefix", prefix).adding("softDeleted", softDeleted)
+        return try await client.list(call("buckets.list", .get, ["b"], query: query), "items", limit: 100_000)
+            .complete(operation: operation)
     }
 
     /// Maps to `PATCH storage/v1/b/B?ifMetagenerationMatch=N`.
@@ -72,11 +65,11 @@ extension StorageClient {
     public func patchBucket(
         _ name: String, _ patch: BucketPatch, ifMetagenerationMatch metageneration: Int64
     ) async throws(APIError) -> Bucket {
-        let operation = "storage.buckets.patch"
-        let url = try bucketURL(
-            name, operation, [.init("ifMetagenerationMatch", String(metageneration)), .init("projection", "noAcl")])
-        let body = try GoogleCall.encode(patch, operation: operation)
-        return try await client.value(GoogleCall(operation, .patch, url, json: body))
+        try await client.value(
+            call(
+                "buckets.patch", .patch, ["b", .checked(.bucket, name)],
+                query: [HTTPURL.QueryItem]().adding("ifMetagenerationMatch", metageneration)
+                    .adding("projection", "noAcl"), body: patch))
     }
 
     /// Deletes an empty bucket. Maps to `DELETE storage/v1/b/B?ifMetagenerationMatch=N`.
@@ -84,9 +77,21 @@ extension StorageClient {
     /// - Throws: `.conflict` when objects (noncurrent versions count) are in it, `.preconditionFailed` when it has
     ///   changed, `.notFound`.
     public func deleteBucket(_ name: String, ifMetagenerationMatch metageneration: Int64) async throws(APIError) {
-        let operation = "storage.buckets.delete"
-        let url = try bucketURL(name, operation, [.init("ifMetagenerationMatch", String(metageneration))])
-        try await client.reply(GoogleCall(operation, .delete, url))
+        try await client.reply(
+            call(
+                "buckets.delete", .delete, ["b", .checked(.bucket, name)],
+                query: [HTTPURL.QueryItem]().adding("ifMetagenerationMatch", metageneration)))
+    }
+
+    /// Brings a soft-deleted bucket back, without its objects: they are restored one by one.
+    /// Maps to `POST storage/v1/b/B/restore?generation=G`.
+    ///
+    /// - Throws: `.notFound` when its time is over, `.conflict` when there is one of this name again.
+    public func restoreBucket(_ name: String, generation: Int64) async throws(APIError) -> Bucket {
+        try await client.value(
+            call(
+                "buckets.restore", .post, ["b", .checked(.bucket, name), "restore"],
+                query: [HTTPURL.QueryItem]().adding("generation", generation)))
     }
 }
 
@@ -99,9 +104,10 @@ extension StorageClient {
     public func object(
         _ name: String, in bucket: String, generation: Int64? = nil
     ) async throws(APIError) -> StorageObject {
-        let operation = "storage.objects.get"
-        let url = try objectURL(name, in: bucket, operation, generation.map { [.init("generation", String($0))] } ?? [])
-        return try await client.value(GoogleCall(operation, .get, url))
+        try await client.value(
+            call(
+                "objects.get", .get, ["b", .checked(.bucket, bucket), "o", .checked(.object, name)],
+                query: [HTTPURL.QueryItem]().adding("generation", generation)))
     }
 
     /// All pages. Maps to `GET storage/v1/b/B/o`.
@@ -117,16 +123,11 @@ extension StorageClient {
     }
 
     private func objectListing(_ bucket: String, _ query: ObjectQuery) throws(APIError) -> GoogleCall {
-        let operation = "storage.objects.list"
-        var items: [HTTPURL.QueryItem] = [
-            .init("projection", "noAcl"), .init("maxResults", String(min(max(query.pageSize, 1), 1000))),
-        ]
-        if let prefix = query.prefix { items.append(.init("prefix", prefix)) }
-        if let delimiter = query.delimiter { items.append(.init("delimiter", delimiter)) }
-        if let glob = query.matchGlob { items.append(.init("matchGlob", glob)) }
-        if query.versions { items.append(.init("versions", "true")) }
-        try Self.check(bucket: bucket, operation: operation)
-        return GoogleCall(operation, .get, url(["storage", "v1", "b", bucket, "o"], items))
+        let items = [HTTPURL.QueryItem("projection", "noAcl")]
+            .adding("maxResults", Int64(min(max(query.pageSize, 1), 1000))).adding("prefix", query.prefix)
+            .adding("delimiter", query.delimiter).adding("matchGlob", query.matchGlob)
+            .adding("versions", query.versions).adding("softDeleted", query.softDeleted)
+        return try call("objects.list", .get, ["b", .checked(.bucket, bucket), "o"], query: items)
     }
 
     /// The first objects, at most `pageSize`: for work in batches. None only when there is none. Maps to
@@ -135,13 +136,14 @@ extension StorageClient {
     /// - Throws: `.notFound` when there is no such bucket.
     public func firstObjects(in bucket: String, _ query: ObjectQuery) async throws(APIError) -> [StorageObject] {
         let call = try objectListing(bucket, query)
+        var trail = PageTrail(operation: call.operation, limit: .max)
         var next = call
         while true {
             let page: ObjectPage = try await client.value(next)
             if let items = page.items, !items.isEmpty { return items }
             // A page may be empty and still have a successor.
-            guard let token = page.nextPageToken, !token.isEmpty else { return [] }
-            next.url.query = call.url.query + [HTTPURL.QueryItem("pageToken", token)]
+            guard let token = try trail.next(after: page.nextPageToken, count: 0) else { return [] }
+            next = call.page(token)
         }
     }
 
@@ -155,11 +157,43 @@ extension StorageClient {
     public func deleteObject(
         _ name: String, in bucket: String, generation: Int64? = nil, ifGenerationMatch match: Int64? = nil
     ) async throws(APIError) {
-        let operation = "storage.objects.delete"
-        var query: [HTTPURL.QueryItem] = []
-        if let generation { query.append(.init("generation", String(generation))) }
-        if let match { query.append(.init("ifGenerationMatch", String(match))) }
-        try await client.reply(GoogleCall(operation, .delete, try objectURL(name, in: bucket, operation, query)))
+        try await client.reply(
+            call(
+                "objects.delete", .delete, ["b", .checked(.bucket, bucket), "o", .checked(.object, name)],
+                query: [HTTPURL.QueryItem]().adding("generation", generation).adding("ifGenerationMatch", match)))
+    }
+
+    /// Changes an object's metadata. Maps to `PATCH storage/v1/b/B/o/O?ifMetagenerationMatch=N`.
+    ///
+    /// - Parameters:
+    ///   - generation: this version; nil: the live one.
+    ///   - match: only if its metageneration is this one.
+    /// - Throws: `.preconditionFailed`, `.notFound`.
+    public func patchObject(
+        _ name: String, in bucket: String, _ patch: ObjectPatch, generation: Int64? = nil,
+        ifMetagenerationMatch match: Int64? = nil
+    ) async throws(APIError) -> StorageObject {
+        try await client.value(
+            call(
+                "objects.patch", .patch, ["b", .checked(.bucket, bucket), "o", .checked(.object, name)],
+                query: [HTTPURL.QueryItem]().adding("generation", generation)
+                    .adding("ifMetagenerationMatch", match), body: patch))
+    }
+
+    /// Brings a soft-deleted object back as the live one. Maps to `POST storage/v1/b/B/o/O/restore?generation=G`.
+    ///
+    /// - Parameters:
+    ///   - generation: as a list with `softDeleted` has it.
+    ///   - match: only if the live generation is this one; 0: only if there is none.
+    /// - Throws: `.notFound` when its time is over, `.preconditionFailed`.
+    public func restoreObject(
+        _ name: String, in bucket: String, generation: Int64, ifGenerationMatch match: Int64? = nil
+    ) async throws(APIError) -> StorageObject {
+        try await client.value(
+            call(
+                "objects.restore", .post,
+                ["b", .checked(.bucket, bucket), "o", .checked(.object, name), "restore"],
+                query: [HTTPURL.QueryItem]().adding("generation", generation).adding("ifGenerationMatch", match)))
     }
 }
 
@@ -173,31 +207,21 @@ private struct ObjectPage: Decodable, ResultPage {
 // MARK: URLs
 
 extension StorageClient {
-    func url(_ segments: [String], _ query: [HTTPURL.QueryItem] = []) -> HTTPURL {
-        HTTPURL(origin: Self.origin, segments: segments, query: query)
+    /// A call below `storage/v1/`.
+    func call(
+        _ operation: String, _ method: HTTPMethod, _ path: [PathPart], query: [HTTPURL.QueryItem] = [],
+        body: (any Encodable)? = nil
+    ) throws(APIError) -> GoogleCall {
+        try GoogleCall(
+            "storage.\(operation)", method, origin: Self.origin, path: ["storage", "v1"] + path, query: query,
+            body: body)
     }
 
-    private func bucketURL(
-        _ bucket: String, _ operation: String, _ query: [HTTPURL.QueryItem]
-    ) throws(APIError) -> HTTPURL {
-        try Self.check(bucket: bucket, operation: operation)
-        return url(["storage", "v1", "b", bucket], query)
-    }
-
-    func objectURL(
-        _ name: String, in bucket: String, _ operation: String, _ query: [HTTPURL.QueryItem]
-    ) throws(APIError) -> HTTPURL {
-        try Self.check(bucket: bucket, object: name, operation: operation)
-        return url(["storage", "v1", "b", bucket, "o", name], query)
-    }
-
-    static func check(bucket: String, object: String? = nil, operation: String) throws(APIError) {
-        guard GoogleNames.isBucket(bucket) else {
-            throw APIError(.invalid, operation: operation, message: "not the name of a bucket")
-        }
-        guard object.map(GoogleNames.isObject) ?? true else {
-            throw APIError(
-                .invalid, operation: operation, message: "an object's name has 1 to 1024 bytes and no line breaks")
-        }
+    /// Where the bytes of a bucket's objects go to.
+    func uploadURL(_ bucket: String, _ query: [HTTPURL.QueryItem]) throws(APIError) -> HTTPURL {
+        try GoogleCall(
+            "storage.objects.insert", .post, origin: Self.origin,
+            path: ["upload", "storage", "v1", "b", .checked(.bucket, bucket), "o"], query: query
+        ).url
     }
 }

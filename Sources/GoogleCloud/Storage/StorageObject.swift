@@ -1,3 +1,5 @@
+internal import Encoding
+
 /// An object (one generation of it) as Cloud Storage describes it. Names as in storage v1.
 public struct StorageObject: Codable, Sendable, Hashable {
     public var name: String
@@ -22,6 +24,14 @@ public struct StorageObject: Codable, Sendable, Hashable {
     public var timeDeleted: String?
     /// The user's own.
     public var metadata: [String: String]?
+    /// RFC 3339; the user's own, read by lifecycle rules. It can only move forward.
+    public var customTime: String?
+    /// Of a composed object: from how many parts.
+    public var componentCount: Int?
+    /// RFC 3339; since when it is deleted and can be restored.
+    public var softDeleteTime: String?
+    /// RFC 3339; when it is gone for good.
+    public var hardDeleteTime: String?
 
     public init(
         name: String, bucket: String? = nil, size: Int64, crc32c: String?, md5Hash: String? = nil,
@@ -45,6 +55,34 @@ public struct StorageObject: Codable, Sendable, Hashable {
     }
 }
 
+/// A change of an object's metadata (JSON merge patch): nil leaves a field as it is.
+public struct ObjectPatch: Sendable, Hashable {
+    public var contentType: String?
+    /// Sets these; nil values remove theirs, others stay.
+    public var metadata: [String: String?]?
+    /// RFC 3339; it can only move forward.
+    public var customTime: String?
+
+    public init(contentType: String? = nil, metadata: [String: String?]? = nil, customTime: String? = nil) {
+        self.contentType = contentType
+        self.metadata = metadata
+        self.customTime = customTime
+    }
+}
+
+extension ObjectPatch: Encodable {
+    private enum CodingKeys: String, CodingKey { case contentType, metadata, customTime }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeIfPresent(contentType, forKey: .contentType)
+        // `null` removes an entry, so nil values must reach the wire.
+        try container.encodeIfPresent(
+            metadata?.mapValues { $0.map(JSONValue.string) ?? .null }, forKey: .metadata)
+        try container.encodeIfPresent(customTime, forKey: .customTime)
+    }
+}
+
 /// Which objects of a bucket.
 public struct ObjectQuery: Sendable, Hashable {
     public var prefix: String?
@@ -54,6 +92,8 @@ public struct ObjectQuery: Sendable, Hashable {
     public var matchGlob: String?
     /// Noncurrent versions too.
     public var versions: Bool
+    /// Those that were deleted and can be restored, instead of the others.
+    public var softDeleted = false
     /// Objects a page; the service's maximum is 1000.
     public var pageSize: Int
     /// More objects and prefixes than this are an error.

@@ -71,7 +71,7 @@ extension TrainingJobController {
         observation.pools = all.filter { known.contains($0.name) || seen.isOurs($0) }
         observation.operations = try await operationList.value(
             notOlderThan: age, uptime: { self.clock.uptime }
-        ) { () throws(APIError) in try await container.operations(in: configuration.cluster) }
+        ) { () throws(APIError) in try await container.operations(in: configuration.cluster).items }
         // A list may be some seconds old, and may leave something out: nothing is forgotten that was not asked for by name.
         for name in known.subtracting(all.map(\.name)).sorted() {
             if let pool = try await livePool(name) { observation.pools.append(pool) }
