@@ -16,6 +16,8 @@ public struct CloudConfiguration: Sendable {
     public var script: CloudScript
     /// All objects together; more is refused, so that a runaway writer cannot fill the disk.
     public var maximumStorageBytes: Int64
+    /// Looks at every request before it is answered; nil lets all pass.
+    public var inspection: RequestInspection?
 
     public init(
         project: String = "sandbox-project", projectNumber: Int64 = 123_456_789_012,
@@ -23,7 +25,7 @@ public struct CloudConfiguration: Sendable {
         zones: [String] = ["us-central1-a", "us-central1-b", "us-central1-c", "us-central1-f"],
         clusterName: String = "sandbox", clock: any WallClock, stateDirectory: String? = nil,
         timings: CloudTimings = CloudTimings(), script: CloudScript = CloudScript(),
-        maximumStorageBytes: Int64 = 32 << 30
+        maximumStorageBytes: Int64 = 32 << 30, inspection: RequestInspection? = nil
     ) {
         self.project = project
         self.projectNumber = projectNumber
@@ -35,6 +37,7 @@ public struct CloudConfiguration: Sendable {
         self.timings = timings
         self.script = script
         self.maximumStorageBytes = maximumStorageBytes
+        self.inspection = inspection
     }
 }
 
