@@ -8,13 +8,15 @@ internal import Telemetry
 /// Requests are routed by host (`container.googleapis.com`, `storage.googleapis.com`, `www.googleapis.com`) or, for
 /// clients that name the emulator itself, by path. Time is the configuration's clock: nothing moves by itself, every
 /// request and every `tick()` first moves what is due. Credentials are not checked.
-public final class SimulatedCloud: HTTPHandler, Sendable {
+public final class SimulatedCloud: OptionServing {
     private struct State: Sendable {
         var container = ContainerState()
         var storage = StorageState()
         var script: CloudScript
         /// Requests so far, by method.
         var callCounts: [String: Int] = [:]
+        var inspectedCount = 0
+        var refusedCount = 0
     }
 
     public let configuration: CloudConfiguration
@@ -30,12 +32,18 @@ public final class SimulatedCloud: HTTPHandler, Sendable {
     }
 
     public func respond(to request: HTTPRequest) async -> HTTPReply {
+        await respond(to: request, options: ServingOptions())
+    }
+
+    /// With what a fault script asks for.
+    func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
+        if let refusal = inspect(request) { return refusal }
         let now = configuration.clock.now
         return state.withLock { state in
             advance(&state, to: now)
             return switch service(of: request) {
             case .container: containerReply(request, &state, now)
-            case .storage: storageReply(request, &state, now)
+            case .storage: storageReply(request, options, &state, now)
             case nil:
                 CloudError(
                     status: 404, reason: "NOT_FOUND", message: "The sandbox does not simulate this Google API."
@@ -72,6 +80,21 @@ public final class SimulatedCloud: HTTPHandler, Sendable {
 
     // MARK: Requests
 
+    /// The reply to a request that does not agree with Google's description of its API.
+    private func inspect(_ request: HTTPRequest) -> HTTPReply? {
+        guard let findings = configuration.inspection?.findings(request) else { return nil }
+        state.withLock { state in
+            state.inspectedCount += 1
+            if !findings.isEmpty { state.refusedCount += 1 }
+        }
+        if findings.isEmpty { return nil }
+        let message =
+            "This request does not agree with Google's discovery document: \(findings.joined(separator: "; "))"
+        let isStorage = service(of: request) == .storage
+        let error = CloudError(status: 400, reason: isStorage ? "invalid" : "INVALID_ARGUMENT", message: message)
+        return isStorage ? error.storageReply : error.rpcReply
+    }
+
     private enum Service { case container, storage }
 
     private func service(of request: HTTPRequest) -> Service? {
@@ -87,45 +110,24 @@ public final class SimulatedCloud: HTTPHandler, Sendable {
     private func containerReply(_ request: HTTPRequest, _ state: inout State, _ now: Timestamp) -> HTTPReply {
         do throws(CloudError) {
             let call = try container.call(request)
-            let fault = nextFault(call.method, &state)
-            if let reply = fault?.replyInstead({ $0.rpcReply }) { return reply }
-            let value = try container.perform(call, body: request.body, state: &state.container, now: now)
-            return fault == .loseReply ? .lost : .json(value)
+            state.callCounts[call.method, default: 0] += 1
+            return .json(try container.perform(call, body: request.body, state: &state.container, now: now))
         } catch {
             return error.rpcReply
         }
     }
 
-    private func storageReply(_ request: HTTPRequest, _ state: inout State, _ now: Timestamp) -> HTTPReply {
+    private func storageReply(
+        _ request: HTTPRequest, _ options: ServingOptions, _ state: inout State, _ now: Timestamp
+    ) -> HTTPReply {
         do throws(CloudError) {
             let call = try StorageCall(request)
-            let fault = nextFault(call.method, &state)
-            if let reply = fault?.replyInstead({ $0.storageReply }) { return reply }
+            state.callCounts[call.method, default: 0] += 1
             var context = StorageAPI.Context(request: request, now: now, script: state.script)
-            if case .keepOnly(let bytes) = fault { context.chunkLimit = bytes }
-            let reply = try storage.perform(call, context, state: &state.storage)
-            return fault == .loseReply ? .lost : reply
+            context.chunkLimit = options.chunkKeeps
+            return try storage.perform(call, context, state: &state.storage)
         } catch {
             return error.storageReply
-        }
-    }
-
-    /// Counts the call; the first fault that matches it.
-    private func nextFault(_ method: String, _ state: inout State) -> CloudFault.Action? {
-        let count = (state.callCounts[method] ?? 0) + 1
-        state.callCounts[method] = count
-        return state.script.faults.first { $0.matches(method: method, call: count) }?.action
-    }
-}
-
-extension CloudFault.Action {
-    /// The reply when nothing is done; nil when the request is done after all.
-    fileprivate func replyInstead(_ render: (CloudError) -> HTTPReply) -> HTTPReply? {
-        switch self {
-        case .fail(let status, let reason, let message):
-            render(CloudError(status: status, reason: reason, message: message))
-        case .loseRequest: .lost
-        case .loseReply, .keepOnly: nil
         }
     }
 }
@@ -178,6 +180,12 @@ extension SimulatedCloud {
     public func callCount(_ method: String) -> Int {
         state.withLock { $0.callCounts[method] ?? 0 }
     }
+
+    /// Requests that the configuration's inspection looked at.
+    public var inspectedRequestCount: Int { state.withLock { $0.inspectedCount } }
+
+    /// Of those, the ones with a finding.
+    public var refusedRequestCount: Int { state.withLock { $0.refusedCount } }
 
     public func bucketExists(_ name: String) -> Bool {
         state.withLock { $0.storage.buckets[name] != nil }

@@ -83,7 +83,7 @@ struct FaultCall: Sendable, Hashable {
         if let call = try? StorageCall(request) {  // What it refuses is for container, or for nobody.
             readStorage(call, request)
         } else {
-            readContainer(request)
+            readResource(request)
         }
     }
 
@@ -106,28 +106,35 @@ struct FaultCall: Sendable, Hashable {
         }
     }
 
-    /// `…/clusters/C/nodePools/NAME:setSize`, `…/operations/NAME`.
-    private mutating func readContainer(_ request: HTTPRequest) {
-        let segments = request.url.decodedSegments ?? []
-        let collections = ["nodePools", "operations", "clusters"]
-        guard let start = segments.lastIndex(where: { collections.contains(String($0.prefix { $0 != ":" })) })
-        else { return }
-        resource = segments[start]
-        let last = segments.count > start + 1 ? segments[start + 1] : ""
-        let parts = last.split(separator: ":", maxSplits: 1).map(String.init)
-        name = parts.first ?? ""
+    /// `v1/projects/P/locations/L/clusters/C/nodePools/NAME:setSize`: pairs of collections and names; the last counts.
+    private mutating func readResource(_ request: HTTPRequest) {
+        var segments = (request.url.decodedSegments ?? [])[...]
+        while let first = segments.first, first != "projects", first != "operations", segments.count > 1 {
+            segments = segments.dropFirst()
+        }
+        var parts = Array(segments)
+        guard let last = parts.popLast() else { return }
+        let words = last.split(separator: ":", maxSplits: 1).map(String.init)
+        parts.append(words.first ?? "")
+        let isNamed = parts.count.isMultiple(of: 2)
+        resource = parts[isNamed ? parts.count - 2 : parts.count - 1]
+        name = isNamed ? parts[parts.count - 1] : ""
         switch request.method {
-        case .get, .head: verb = name.isEmpty ? "list" : "get"
+        case .get, .head: verb = name.isEmpty && resource.hasSuffix("s") ? "list" : "get"
         case .delete: verb = "delete"
         case .put, .patch: verb = "update"
         case .post: verb = name.isEmpty ? "create" : "post"
         }
-        if parts.count > 1 { verb = parts[1] }
-        // AIP-136's custom methods may be a segment of their own.
-        if segments.count > start + 2 { verb = segments[start + 2] }
-        if verb == "create" {
-            let body = FaultCall.json(request)
-            name = body?.value(at: ["nodePool", "name"])?.stringValue ?? ""
+        if words.count > 1 { verb = words[1] }
+        if verb == "create" { name = FaultCall.createdName(request) }
+    }
+
+    /// In the query (`serviceId`) or in the body, as the APIs have it.
+    private static func createdName(_ request: HTTPRequest) -> String {
+        if let item = request.url.query.first(where: { $0.name.hasSuffix("Id") && $0.name != "requestId" }) {
+            return item.value
         }
+        let body = json(request)
+        return body?.value(at: ["nodePool", "name"])?.stringValue ?? body?["name"]?.stringValue ?? ""
     }
 }

@@ -164,7 +164,7 @@ private struct WorldAPIs: OptionServing {
 
     func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
         switch SandboxWorld.side(of: request) {
-        case .cloud: await cloud.respond(to: request)
+        case .cloud: await cloud.respond(to: request, options: options)
         case .cluster: await cluster.respond(to: request, options: options)
         }
     }

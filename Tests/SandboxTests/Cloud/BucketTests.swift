@@ -69,13 +69,13 @@ import Testing
             ],
         ] as [JSONValue])
     func `wrong settings are refused`(settings: JSONValue) async throws {
-        let fixture = CloudFixture()
+        let fixture = CloudFixture(isWrong: true)
         #expect(try await fixture.call(.post, "\(CloudFixture.storage)/b?project=p1", settings).status == 400)
         #expect(!fixture.cloud.bucketExists("bucket"))
     }
 
     @Test func `another project is refused`() async throws {
-        let fixture = CloudFixture()
+        let fixture = CloudFixture(isWrong: true)
         #expect(try await fixture.call(.post, "\(CloudFixture.storage)/b?project=p2", ["name": "abc"]).status == 403)
         #expect(try await fixture.call(.post, "\(CloudFixture.storage)/b", ["name": "abc"]).reason == "required")
     }

@@ -177,7 +177,7 @@ import Testing
     }
 
     @Test func `unknown parameters, methods and names are refused`() async throws {
-        let fixture = CloudFixture()
+        let fixture = CloudFixture(isWrong: true)
         try await fixture.createBucket()
         let storage = CloudFixture.storage
         #expect(try await fixture.call(.get, "\(storage)/b/bucket/o?preifx=a").status == 400)

@@ -11,7 +11,7 @@ struct StorageAPI: Sendable {
         var request: HTTPRequest
         var now: Timestamp
         var script: CloudScript
-        /// A chunk keeps only this many of its bytes (`CloudFault.Action.keepOnly`).
+        /// A chunk keeps only this many of its bytes (`FaultAction.keepOnly`).
         var chunkLimit: Int?
 
         /// Links in replies lead back to where the request came: Google's own host, or the emulator by its address.
