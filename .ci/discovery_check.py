@@ -32,6 +32,7 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)"
 FORMATS = {
     "google-duration": r"-?\d+(\.\d{1,9})?s", "google-datetime": TIME, "date-time": TIME, "date": r"\d{4}-\d\d-\d\d",
     "int64": r"-?\d+", "uint64": r"\d+", "google-fieldmask": r"[A-Za-z0-9_.*,]*"}
+RANGES = {"int32": (-2**31, 2**31 - 1), "uint32": (0, 2**32 - 1), "int64": (-2**63, 2**63 - 1)}
 
 
 def all_methods(node):
@@ -181,8 +182,11 @@ class Check:
             self.members(field, value, place, None)
         elif kind == "boolean" and not isinstance(value, bool):
             self.findings.append(f"{place} is no boolean")
-        elif kind == "integer" and not (is_integer or (isinstance(value, str) and re.fullmatch(r"-?\d+", value))):
-            self.findings.append(f"{place} is no integer")
+        elif kind == "integer":
+            low, high = RANGES.get(field.get("format"), RANGES["int64"])
+            is_text = isinstance(value, str) and re.fullmatch(r"-?\d+", value)
+            if not (is_integer or is_text) or not low <= int(value) <= high:
+                self.findings.append(f"{place} is no {field.get('format', 'integer')}")
         elif kind == "number" and not is_number:
             self.findings.append(f"{place} is no number")
         elif kind == "string":

@@ -11,12 +11,28 @@ struct CloudError: Error, Sendable, Equatable {
     var violations: [BodySchema.Violation] = []
     /// Storage's `location` of the fault, e.g. `If-Match`.
     var location: String?
+    /// google.rpc's `ErrorInfo`.
+    var info: Info?
+
+    struct Info: Sendable, Equatable {
+        var reason: String
+        var domain: String
+        var metadata: [String: String]
+
+        fileprivate var json: JSONValue {
+            [
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": .string(reason),
+                "domain": .string(domain), "metadata": .object(metadata.mapValues(JSONValue.string)),
+            ]
+        }
+    }
 
     /// google.rpc: `{"error":{"code","message","status","details"}}`.
     var rpcReply: HTTPReply {
         var error: JSONValue = [
             "code": .integer(Int64(status)), "message": .string(message), "status": .string(reason),
         ]
+        if let info { error["details"] = [info.json] }
         if !violations.isEmpty {
             error["details"] = [
                 [
@@ -37,9 +53,11 @@ struct CloudError: Error, Sendable, Equatable {
             detail["location"] = .string(location)
             detail["locationType"] = location.hasPrefix("If-") ? "header" : "parameter"
         }
-        return .json(
-            ["error": ["code": .integer(Int64(status)), "message": .string(message), "errors": [detail]]],
-            status: status)
+        var error: JSONValue = [
+            "code": .integer(Int64(status)), "message": .string(message), "errors": [detail],
+        ]
+        if let info { error["details"] = [info.json] }
+        return .json(["error": error], status: status)
     }
 }
 

@@ -1,3 +1,5 @@
+public import Encoding
+
 /// What goes wrong inside the simulated cloud; what goes wrong with requests is a `FaultScript`. It may be changed at any time (`SimulatedCloud.updateScript`).
 public struct CloudScript: Sendable, Hashable {
     /// `<provisioning>/<zone>` where no machine is to be had: `spot/us-central1-a`. Provisioning is `spot`, `standard`,
@@ -7,6 +9,21 @@ public struct CloudScript: Sendable, Hashable {
     public var quotas: [String: Int]
     /// Buckets of other projects, which nobody here may read.
     public var foreignBuckets: Set<String>
+    /// Pools whose next resize ends with that code in brackets (`INTERNAL_ERROR`, `IP_SPACE_EXHAUSTED`), by name.
+    public var poolFailures: [String: String] = [:]
+    /// Operations of these types (`CREATE_NODE_POOL`) never end.
+    public var stuckOperations: Set<String> = []
+    /// APIs that are disabled until a moment, by host (`container.googleapis.com`): 403 SERVICE_DISABLED.
+    public var disabledServices: [String: Timestamp] = [:]
+    /// Permissions that the caller lacks until a moment (`storage.buckets.create`): 403.
+    public var deniedPermissions: [String: Timestamp] = [:]
+    /// Accounts that IAM does not know until a moment, by their addresses: they cannot be members of a policy yet.
+    public var unknownAccounts: [String: Timestamp] = [:]
+    /// How many bytes one call of a rewrite copies; nil is all.
+    public var rewriteBytes: Int64?
+
+    /// A moment that does not come.
+    public static let forever = Timestamp(seconds: 253_402_300_799)
 
     public init(
         stockouts: Set<String> = [], quotas: [String: Int] = [:], foreignBuckets: Set<String> = []

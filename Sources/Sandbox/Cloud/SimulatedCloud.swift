@@ -111,7 +111,10 @@ public final class SimulatedCloud: OptionServing {
         do throws(CloudError) {
             let call = try container.call(request)
             state.callCounts[call.method, default: 0] += 1
-            return .json(try container.perform(call, body: request.body, state: &state.container, now: now))
+            try state.script.checkAccess(
+                "container.googleapis.com", call.permission, configuration, now: now)
+            return .json(
+                try container.perform(call, body: request.body, state: &state.container, now: now))
         } catch {
             return error.rpcReply
         }
@@ -123,6 +126,8 @@ public final class SimulatedCloud: OptionServing {
         do throws(CloudError) {
             let call = try StorageCall(request)
             state.callCounts[call.method, default: 0] += 1
+            try state.script.checkAccess(
+                "storage.googleapis.com", call.permission, configuration, now: now)
             var context = StorageAPI.Context(request: request, now: now, script: state.script)
             context.chunkLimit = options.chunkKeeps
             return try storage.perform(call, context, state: &state.storage)
@@ -160,6 +165,31 @@ extension SimulatedCloud {
         return state.withLock { state in
             advance(&state, to: now)
             return state.container.preempt(instance: instance, now: now, in: world(state))
+        }
+    }
+
+    /// Plays the cluster autoscaler, within the pool's limits: so many machines in each zone.
+    ///
+    /// - Returns: false when there is no such pool, or it is not scaled automatically.
+    @discardableResult
+    public func autoscale(pool name: String, nodesPerZone count: Int) -> Bool {
+        let now = configuration.clock.now
+        return state.withLock { state in
+            advance(&state, to: now)
+            guard var pool = state.container.pools[name],
+                pool.resource.value(at: ["autoscaling", "enabled"])?.boolValue == true
+            else { return false }
+            for zone in pool.zones { pool.targets[zone] = max(0, count) }
+            pool.followAutoscaling()
+            for zone in pool.zones {
+                let own = pool.instances.indices.filter { pool.instances[$0].zone == zone }
+                for index in own.dropFirst(pool.targets[zone] ?? 0).reversed() {
+                    pool.instances.remove(at: index)
+                }
+            }
+            state.container.pools[name] = pool
+            advance(&state, to: now)
+            return true
         }
     }
 

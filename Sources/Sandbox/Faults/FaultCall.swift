@@ -92,9 +92,20 @@ struct FaultCall: Sendable, Hashable {
         resource = words[1]
         verb = words[2...].joined(separator: ".")
         switch call {
-        case .bucket(let bucket), .patchBucket(let bucket), .deleteBucket(let bucket): name = bucket
-        case .listObjects(let bucket): namespace = bucket
-        case .object(let bucket, let object), .media(let bucket, let object), .deleteObject(let bucket, let object):
+        case .bucket(let bucket), .patchBucket(let bucket), .deleteBucket(let bucket), .restoreBucket(let bucket),
+            .policy(let bucket), .setPolicy(let bucket), .testPermissions(let bucket):
+            name = bucket
+        case .listObjects(let bucket), .listNotifications(let bucket), .insertNotification(let bucket):
+            namespace = bucket
+        case .notification(let bucket, let id), .deleteNotification(let bucket, let id):
+            namespace = bucket
+            name = id
+        case .rewrite(_, let destination):
+            namespace = destination.bucket
+            name = destination.name
+        case .object(let bucket, let object), .media(let bucket, let object), .deleteObject(let bucket, let object),
+            .patchObject(let bucket, let object), .compose(let bucket, let object),
+            .restoreObject(let bucket, let object):
             namespace = bucket
             name = object
         case .insertObject(let bucket):
@@ -102,7 +113,7 @@ struct FaultCall: Sendable, Hashable {
             name = request.url.queryValue("name") ?? ""
         case .insertBucket: name = FaultCall.json(request)?["name"]?.stringValue ?? ""
         case .upload(let session), .cancelUpload(let session): name = session
-        case .listBuckets: break
+        case .listBuckets, .serviceAccount: break
         }
     }
 

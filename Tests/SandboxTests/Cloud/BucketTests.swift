@@ -51,8 +51,31 @@ import Testing
             ["name": "UPPER"], ["name": "goog-x"], ["nam": "bucket"], ["name": "bucket", "projectNumber": "1"],
             ["name": "bucket", "labels": ["Team": "ml"]], ["name": "bucket", "storageClass": "WARM"],
             ["name": "bucket", "softDeletePolicy": ["retentionDurationSeconds": "60"]],
-            ["name": "bucket", "lifecycle": ["rule": [["action": ["type": "Delete"], "condition": [:]]]]],
-            ["name": "bucket", "lifecycle": ["rule": [["action": ["type": "Destroy"], "condition": ["age": 1]]]]],
+            [
+                "name": "bucket",
+                "lifecycle": ["rule": [["action": ["type": "Delete"], "condition": [:]]]],
+            ],
+            [
+                "name": "bucket", "autoclass": ["enabled": true],
+                "lifecycle": [
+                    "rule": [
+                        [
+                            "action": ["type": "SetStorageClass", "storageClass": "NEARLINE"],
+                            "condition": ["age": 1],
+                        ]
+                    ]
+                ],
+            ],
+            [
+                "name": "bucket",
+                "lifecycle": [
+                    "rule": [["action": ["type": "Delete"], "condition": ["matchesStorageClass": ["WARM"]]]]
+                ],
+            ],
+            [
+                "name": "bucket",
+                "lifecycle": ["rule": [["action": ["type": "Destroy"], "condition": ["age": 1]]]],
+            ],
             [
                 "name": "bucket",
                 "lifecycle": ["rule": [["action": ["type": "SetStorageClass"], "condition": ["age": 1]]]],

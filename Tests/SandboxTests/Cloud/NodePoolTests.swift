@@ -210,8 +210,10 @@ import Testing
             (["name": "pool", "config": ["maxRunDuration": "10s"]], "max_run_duration"),
             (["name": "pool", "config": ["resourceLabels": ["Owner": "a"]]], "Resource label \"Owner\""),
             (["name": "pool", "config": ["labels": ["cloud.google.com/gke-x": "a"]]], "is reserved"),
-            (["name": "pool", "autoscaling": ["enabled": true]], "no cluster autoscaler"),
-            (["name": "pool", "config": ["accelerators": [["acceleratorType": "nvidia-l4"]]]], "count of at least 1"),
+            (
+                ["name": "pool", "config": ["accelerators": [["acceleratorType": "nvidia-l4"]]]],
+                "count of at least 1"
+            ),
         ] as [(JSONValue, String)])
     func `a wrong pool is refused with 400 and a sentence`(pool: JSONValue, sentence: String) async throws {
         let fixture = CloudFixture(isWrong: true)

@@ -133,7 +133,8 @@ import Testing
     @Test func `files on disk hold the same bytes and go with their objects`() async throws {
         let directory = try TemporaryDirectory()
         let fixture = CloudFixture(stateDirectory: directory.path)
-        try await fixture.createBucket()
+        try await fixture.createBucket(
+            "bucket", ["softDeletePolicy": ["retentionDurationSeconds": "0"]])
         _ = try await fixture.upload("a", "123456789")
         _ = try await fixture.upload("empty", "")
         #expect(try await fixture.read("a") == "123456789")
