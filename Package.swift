@@ -113,7 +113,8 @@ let package = Package(
         tests("YAMLTests", ["YAML", "Encoding"]),
         tests("TelemetryTests", ["Telemetry", "HTTP", "Encoding"]),
         tests("KubernetesTests", ["Kubernetes", "HTTP", "Telemetry", "Encoding", "System"]),
-        tests("GoogleCloudTests", ["GoogleCloud", "HTTP", "Telemetry", "Encoding", "Sandbox", "CloudChecks"]),
+        tests(
+            "GoogleCloudTests", ["GoogleCloud", "HTTP", "Telemetry", "Encoding", "Sandbox", "CloudChecks", "System"]),
         tests(
             "ControllerRuntimeTests",
             ["ControllerRuntime", "Kubernetes", "HTTP", "Telemetry", "Encoding", "Sandbox"], exclude: ["Golden"]),
