@@ -26,22 +26,23 @@ struct CloudError: Error, Sendable, Equatable {
             ]
         }
     }
+    /// Further google.rpc details: `ErrorInfo`, `QuotaFailure`, `Help`.
+    var details: [JSONValue] = []
 
     /// google.rpc: `{"error":{"code","message","status","details"}}`.
     var rpcReply: HTTPReply {
         var error: JSONValue = [
             "code": .integer(Int64(status)), "message": .string(message), "status": .string(reason),
         ]
-        if let info { error["details"] = [info.json] }
+        var details = (info.map { [$0.json] } ?? []) + details
         if !violations.isEmpty {
-            error["details"] = [
-                [
-                    "@type": "type.googleapis.com/google.rpc.BadRequest",
-                    "fieldViolations": .array(
-                        violations.map { ["field": .string($0.path), "description": .string($0.description)] }),
-                ]
-            ]
+            details.append([
+                "@type": "type.googleapis.com/google.rpc.BadRequest",
+                "fieldViolations": .array(
+                    violations.map { ["field": .string($0.path), "description": .string($0.description)] }),
+            ])
         }
+        if !details.isEmpty { error["details"] = .array(details) }
         return .json(["error": error], status: status)
     }
 

@@ -15,12 +15,16 @@ public struct CloudScript: Sendable, Hashable {
     public var stuckOperations: Set<String> = []
     /// APIs that are disabled until a moment, by host (`container.googleapis.com`): 403 SERVICE_DISABLED.
     public var disabledServices: [String: Timestamp] = [:]
-    /// Permissions that the caller lacks until a moment (`storage.buckets.create`): 403.
+    /// Permissions that the caller lacks until a moment (`storage.buckets.create`): 403. In the APIs beside GKE and Cloud
+    /// Storage also those of one account (`tenant@p1.iam.gserviceaccount.com/run.services.create`).
     public var deniedPermissions: [String: Timestamp] = [:]
     /// Accounts that IAM does not know until a moment, by their addresses: they cannot be members of a policy yet.
     public var unknownAccounts: [String: Timestamp] = [:]
     /// How many bytes one call of a rewrite copies; nil is all.
     public var rewriteBytes: Int64?
+
+    /// Of the APIs beside GKE and Cloud Storage.
+    public var apis = APIScript()
 
     /// A moment that does not come.
     public static let forever = Timestamp(seconds: 253_402_300_799)

@@ -3,15 +3,17 @@ public import HTTP
 internal import Synchronization
 internal import Telemetry
 
-/// A Google Cloud project that exists in memory only: GKE node pools (container v1) and Cloud Storage (storage v1).
+/// A Google Cloud project that exists in memory only: GKE node pools (container v1), Cloud Storage (storage v1), the
+/// APIs of `SimulatedAPIs`, the metadata server and what Cloud Run services answer.
 ///
-/// Requests are routed by host (`container.googleapis.com`, `storage.googleapis.com`, `www.googleapis.com`) or, for
-/// clients that name the emulator itself, by path. Time is the configuration's clock: nothing moves by itself, every
-/// request and every `tick()` first moves what is due. Credentials are not checked.
+/// Requests are routed by host (`container.googleapis.com`, `run.googleapis.com`, `*.run.app`, …) or, for clients that
+/// name the emulator itself, by path. Time is the configuration's clock: nothing moves by itself, every request and
+/// every `tick()` first moves what is due. Credentials are checked where the configuration says so.
 public final class SimulatedCloud: OptionServing {
-    private struct State: Sendable {
+    struct State: Sendable {
         var container = ContainerState()
         var storage = StorageState()
+        var apis: SimulatedAPIs
         var script: CloudScript
         /// Requests so far, by method.
         var callCounts: [String: Int] = [:]
@@ -22,13 +24,15 @@ public final class SimulatedCloud: OptionServing {
     public let configuration: CloudConfiguration
     private let container: ContainerAPI
     private let storage: StorageAPI
-    private let state: Mutex<State>
+    let state: Mutex<State>
+    /// Who serves the traffic of Cloud Run services, by their names.
+    let runOrigins = Mutex<[String: RunOrigin]>([:])
 
     public init(_ configuration: CloudConfiguration) {
         self.configuration = configuration
         container = ContainerAPI(configuration: configuration)
         storage = StorageAPI(configuration: configuration)
-        state = Mutex(State(script: configuration.script))
+        state = Mutex(State(apis: SimulatedAPIs(configuration), script: configuration.script))
     }
 
     public func respond(to request: HTTPRequest) async -> HTTPReply {
@@ -37,17 +41,25 @@ public final class SimulatedCloud: OptionServing {
 
     /// With what a fault script asks for.
     func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
+        if let reply = await runReply(request) { return reply }
+        if MetadataAPI.serves(request) {
+            let account = Identities.defaultAccount(configuration)
+            return await metadataReply(request, identity: MetadataAPI.Identity(account: account, instance: nil))
+        }
         if let refusal = inspect(request) { return refusal }
         let now = configuration.clock.now
         return state.withLock { state in
             advance(&state, to: now)
-            return switch service(of: request) {
-            case .container: containerReply(request, &state, now)
-            case .storage: storageReply(request, options, &state, now)
-            case nil:
-                CloudError(
+            if let reply = serviceReply(request, &state, now) { return reply }
+            guard let service = service(of: request) else {
+                return CloudError(
                     status: 404, reason: "NOT_FOUND", message: "The sandbox does not simulate this Google API."
                 ).rpcReply
+            }
+            if let refusal = refusal(request, isStorage: service == .storage, state, now) { return refusal }
+            return switch service {
+            case .container: containerReply(request, &state, now)
+            case .storage: storageReply(request, options, &state, now)
             }
         }
     }
@@ -63,8 +75,10 @@ public final class SimulatedCloud: OptionServing {
         state.withLock { advance(&$0, to: now) }
     }
 
-    private func advance(_ state: inout State, to now: Timestamp) {
+    func advance(_ state: inout State, to now: Timestamp) {
         state.container.advance(to: now, in: world(state))
+        let world = world(state, now)
+        state.apis.advance(in: world)
         let last = state.storage.lifecycleCheckedAt
         if last.map({ now >= $0 + configuration.timings.lifecycle }) ?? true {
             state.storage.applyLifecycle(now: now)
@@ -153,7 +167,9 @@ extension SimulatedCloud {
 
     /// Full names of everything that would cost money by the hour; a pool counts until it is gone.
     public func computeResources() -> [String] {
-        state.withLock { $0.container.pools.keys.sorted().map(container.resourceName) }
+        state.withLock { state in
+            state.container.pools.keys.sorted().map(container.resourceName) + state.apis.costlyResources()
+        }
     }
 
     /// Gives a machine the notice of its preemption: it ends 30 seconds later, and its group asks for another.
