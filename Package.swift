@@ -104,13 +104,17 @@ let package = Package(
                 "YAML", "Telemetry", "Encoding", "System", "CEmbedded", "CAllocations",
             ]),
 
+        // What the tests' simulated clouds have in common.
+        .target(
+            name: "CloudChecks", dependencies: ["Sandbox"], path: "Tests/CloudChecks", swiftSettings: swiftSettings),
         tests("ArchitectureTests", []),
         tests("EncodingTests", ["Encoding"]),
         tests("HTTPTests", ["HTTP", "Encoding", "System"]),
         tests("YAMLTests", ["YAML", "Encoding"]),
         tests("TelemetryTests", ["Telemetry", "HTTP", "Encoding"]),
         tests("KubernetesTests", ["Kubernetes", "HTTP", "Telemetry", "Encoding", "System"]),
-        tests("GoogleCloudTests", ["GoogleCloud", "HTTP", "Telemetry", "Encoding", "Sandbox"]),
+        tests(
+            "GoogleCloudTests", ["GoogleCloud", "HTTP", "Telemetry", "Encoding", "Sandbox", "CloudChecks", "System"]),
         tests(
             "ControllerRuntimeTests",
             ["ControllerRuntime", "Kubernetes", "HTTP", "Telemetry", "Encoding", "Sandbox"], exclude: ["Golden"]),
@@ -118,18 +122,21 @@ let package = Package(
             "OperatorTests",
             [
                 "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry",
-                "TrainingContract", "Encoding", "Sandbox",
+                "TrainingContract", "Encoding", "Sandbox", "CloudChecks",
             ], exclude: ["Golden"]),
         tests("KernelsTests", ["Kernels"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
-        tests("SandboxTests", ["Sandbox", "HTTP", "YAML", "Telemetry", "Encoding"]),
+        tests("SandboxTests", ["Sandbox", "CloudChecks", "HTTP", "YAML", "Telemetry", "Encoding"]),
         // One suite on the simulated cluster and on a real kube-apiserver; its goldens are the real one's replies.
         tests(
-            "APIServerTests", ["OperatorCommand", "Sandbox", "HTTP", "YAML", "Telemetry", "Encoding"],
+            "APIServerTests", ["OperatorCommand", "Sandbox", "CloudChecks", "HTTP", "YAML", "Telemetry", "Encoding"],
             exclude: ["Golden"]),
         tests(
             "TrainerCommandTests",
-            ["TrainerCommand", "Training", "TrainingContract", "Sandbox", "HTTP", "Telemetry", "Encoding"]),
+            [
+                "TrainerCommand", "Training", "TrainingContract", "Sandbox", "CloudChecks", "HTTP", "Telemetry",
+                "Encoding",
+            ]),
         tests(
             "OperatorCommandTests",
             ["OperatorCommand", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "System"]),
@@ -137,8 +144,8 @@ let package = Package(
         tests(
             "EndToEndTests",
             [
-                "OperatorCommand", "TrainerCommand", "TrainyardCommand", "Sandbox", "Kubernetes", "HTTP", "YAML",
-                "Telemetry", "Encoding", "System",
+                "OperatorCommand", "TrainerCommand", "TrainyardCommand", "Sandbox", "CloudChecks", "Kubernetes", "HTTP",
+                "YAML", "Telemetry", "Encoding", "System",
             ], exclude: ["verify_model.py"]),
     ],
     cLanguageStandard: .gnu2x

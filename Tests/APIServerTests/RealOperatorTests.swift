@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import Glibc
 import HTTP
@@ -28,7 +29,7 @@ private final class RealOperatorWorld {
         try await server.arrange(
             .post, "/api/v1/namespaces",
             ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "trainyard-system"]])
-        let cloud = SimulatedCloud(CloudConfiguration(clock: SystemClock()))
+        let cloud = SimulatedCloud(CloudConfiguration(clock: SystemClock(), inspection: .ofTests))
         cloudServer = try HTTPServer(host: "127.0.0.1", port: 0, handler: cloud)
         try TestFiles.write(Self.kubeconfig(processes), to: "\(folder)/kubeconfig")
         let executable = try #require(Self.programFolder()) + "/trainyard-operator"

@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import GoogleCloud
 import HTTP
@@ -8,8 +9,11 @@ import Testing
 @Suite struct LoopbackTests {
     @Test func `buckets, pools and large objects go over a socket under Google's host names`() async throws {
         let clock = ImpatientClock()
-        let cloud = SimulatedCloud(CloudConfiguration(project: "p1", clusterName: "c1", clock: clock))
-        let server = try HTTPServer(handler: cloud)
+        let cloud = SimulatedCloud(
+            CloudConfiguration(
+                project: "p1", clusterName: "c1", clock: clock, inspection: .ofTests))
+        let faults = FaultInjector(cloud, script: FaultScript(), clock: clock)
+        let server = try HTTPServer(handler: faults)
         let override = try EndpointOverride(hosts: ["*.googleapis.com"], endpoint: server.origin)
         let transport = try CurlTransport(options: CurlOptions(overrides: [override]))
         let client = GoogleCloudClient(transport: transport, tokens: NoTokens(), clock: clock)
@@ -29,12 +33,13 @@ import Testing
         _ = try await storage.upload(Array("{}".utf8), to: "a/ü b.json", in: "bucket")
         #expect(try await storage.objects(in: "bucket").objects.map(\.name) == ["a/ü b.json", "models/m.bin"])
 
-        cloud.updateScript {
-            $0.faults = [CloudFault(method: "storage.objects.insert", calls: 4...4, action: .loseReply)]
-        }
+        var script = FaultScript()
+        script.add(.cutReply(afterBytes: 1), on: RequestMatch(verb: "insert", resource: "objects"), calls: 1...1)
+        faults.setScript(script)
         let options = UploadOptions(ifGenerationMatch: 0)
         let once = try await storage.upload([1, 2], to: "once", in: "bucket", options: options)
         #expect(once.size == 2)
+        #expect(faults.firedCount == 1)
 
         let container = ContainerClient(client)
         _ = try await container.createNodePool(NodePool(name: "pool"), in: cluster)

@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import GoogleCloud
 import HTTP
@@ -154,13 +155,14 @@ func failure<Value>(_ call: () async throws(APIError) -> Value) async -> APIErro
 struct CloudWorld {
     let clock = ImpatientClock()
     let cloud: SimulatedCloud
+    let faults: FaultInjector
     let transport: ScriptedTransport
     let storage: StorageClient
     let container: ContainerClient
     let cluster = ClusterName("projects/p1/locations/us-central1/clusters/c1")
 
     init(
-        script: CloudScript = CloudScript(), transfers: TransferSettings = .forTests,
+        script: CloudScript = CloudScript(), faults: [ScriptedFault] = [], transfers: TransferSettings = .forTests,
         onTheWay: @escaping @Sendable (_ number: Int, _ request: HTTPRequest) -> ScriptedTransport.Step = { _, _ in
             .pass
         }
@@ -168,8 +170,9 @@ struct CloudWorld {
         cloud = SimulatedCloud(
             CloudConfiguration(
                 project: "p1", projectNumber: 42, zones: ["us-central1-a"], clusterName: "c1", clock: clock,
-                script: script))
-        transport = ScriptedTransport(HandlerTransport(cloud), script: onTheWay)
+                script: script, inspection: .ofTests))
+        self.faults = FaultInjector(cloud, script: FaultScript(faults: faults), clock: clock)
+        transport = ScriptedTransport(HandlerTransport(self.faults), script: onTheWay)
         let client = GoogleCloudClient(transport: transport, tokens: NoTokens(), clock: clock)
         storage = StorageClient(client, transfers: transfers)
         container = ContainerClient(client)
@@ -178,6 +181,13 @@ struct CloudWorld {
     func createBucket(_ name: String = "bucket") async throws {
         _ = try await storage.insertBucket(
             BucketConfiguration(name: name, location: "us-central1"), project: "p1")
+    }
+}
+
+extension ScriptedFault {
+    /// A fault of the chunks of uploads.
+    static func chunk(_ action: FaultAction, calls: ClosedRange<Int>? = nil) -> ScriptedFault {
+        ScriptedFault(match: RequestMatch(verb: "insert.chunk", resource: "objects"), calls: calls, actions: [action])
     }
 }
 

@@ -45,9 +45,7 @@ import Testing
 
     @Test func `after a cut the service is asked and only the rest is sent`() async throws {
         let world = CloudWorld(
-            script: CloudScript(faults: [
-                CloudFault(method: "storage.objects.insert.chunk", calls: 2...2, action: .keepOnly(bytes: 1000))
-            ]))
+            faults: [.chunk(.keepOnly(bytes: 1000), calls: 2...2)])
         try await world.createBucket()
         let bytes = pattern(2 * Self.unit)
         _ = try await world.storage.upload(bytes, to: "o", in: "bucket")
@@ -62,11 +60,7 @@ import Testing
 
     @Test func `a lost session starts again`() async throws {
         let world = CloudWorld(
-            script: CloudScript(faults: [
-                CloudFault(
-                    method: "storage.objects.insert.chunk", calls: 2...2,
-                    action: .fail(status: 410, reason: "gone", message: "lost"))
-            ]))
+            faults: [.chunk(.fail(status: 410, reason: "gone", message: "lost"), calls: 2...2)])
         try await world.createBucket()
         let bytes = pattern(2 * Self.unit)
         _ = try await world.storage.upload(bytes, to: "o", in: "bucket")
@@ -77,17 +71,13 @@ import Testing
     @Test(arguments: [410, 503])
     func `an upload gives up after its retries`(status: Int) async throws {
         let world = CloudWorld(
-            script: CloudScript(faults: [
-                CloudFault(
-                    method: "storage.objects.insert.chunk",
-                    action: .fail(status: status, reason: "backendError", message: "no"))
-            ]))
+            faults: [.chunk(.fail(status: status, reason: "backendError", message: "no"))])
         try await world.createBucket()
         let error = await failure { () async throws(APIError) in
             try await world.storage.upload(pattern(2 * Self.unit), to: "o", in: "bucket")
         }
         #expect(error?.code == .unavailable)
-        #expect(world.cloud.callCount("storage.objects.insert.chunk") == 6)
+        #expect(world.faults.firedCount == 6)
     }
 
     @Test func `pauses double, are bounded, and follow Retry-After`() async throws {

@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import HTTP
 import Sandbox
@@ -14,7 +15,7 @@ struct CloudRunTests {
     private func withCloud(
         dataset: Bool = true, _ body: (SimulatedCloud, [String: String]) async throws -> Void
     ) async throws {
-        let cloud = SimulatedCloud(CloudConfiguration(clock: SystemClock()))
+        let cloud = SimulatedCloud(CloudConfiguration(clock: SystemClock(), inspection: .ofTests))
         for bucket in ["data-bucket", "runs-bucket"] {
             let url = try #require(HTTPURL("https://storage.googleapis.com/storage/v1/b?project=sandbox-project"))
             let body = JSONValue.object(["name": .string(bucket)]).serialized()

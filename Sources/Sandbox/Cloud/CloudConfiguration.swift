@@ -16,6 +16,12 @@ public struct CloudConfiguration: Sendable {
     public var script: CloudScript
     /// All objects together; more is refused, so that a runaway writer cannot fill the disk.
     public var maximumStorageBytes: Int64
+    /// Looks at every request before it is answered; nil lets all pass.
+    public var inspection: RequestInspection?
+    /// Whether requests need a token that this cloud has issued.
+    public var checksTokens: Bool
+    /// Zones beside those of the cluster that have TPUs.
+    public var tpuZones: [String]
 
     public init(
         project: String = "sandbox-project", projectNumber: Int64 = 123_456_789_012,
@@ -23,7 +29,8 @@ public struct CloudConfiguration: Sendable {
         zones: [String] = ["us-central1-a", "us-central1-b", "us-central1-c", "us-central1-f"],
         clusterName: String = "sandbox", clock: any WallClock, stateDirectory: String? = nil,
         timings: CloudTimings = CloudTimings(), script: CloudScript = CloudScript(),
-        maximumStorageBytes: Int64 = 32 << 30
+        maximumStorageBytes: Int64 = 32 << 30, inspection: RequestInspection? = nil, checksTokens: Bool = false,
+        tpuZones: [String] = ["us-central2-b", "us-east5-a", "us-east5-b", "us-east5-c", "europe-west4-a"]
     ) {
         self.project = project
         self.projectNumber = projectNumber
@@ -35,6 +42,9 @@ public struct CloudConfiguration: Sendable {
         self.timings = timings
         self.script = script
         self.maximumStorageBytes = maximumStorageBytes
+        self.inspection = inspection
+        self.checksTokens = checksTokens
+        self.tpuZones = tpuZones
     }
 }
 
@@ -54,6 +64,8 @@ public struct CloudTimings: Sendable, Hashable {
     public var preemptionNotice: Duration = .seconds(30)
     /// How often objects are compared with lifecycle rules (really: up to a day).
     public var lifecycle: Duration = .seconds(60)
+    /// Of the APIs beside GKE and Cloud Storage.
+    public var apis = APITimings()
 
     public init() {}
 }

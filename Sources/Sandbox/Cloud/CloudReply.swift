@@ -11,21 +11,38 @@ struct CloudError: Error, Sendable, Equatable {
     var violations: [BodySchema.Violation] = []
     /// Storage's `location` of the fault, e.g. `If-Match`.
     var location: String?
+    /// google.rpc's `ErrorInfo`.
+    var info: Info?
+
+    struct Info: Sendable, Equatable {
+        var reason: String
+        var domain: String
+        var metadata: [String: String]
+
+        fileprivate var json: JSONValue {
+            [
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": .string(reason),
+                "domain": .string(domain), "metadata": .object(metadata.mapValues(JSONValue.string)),
+            ]
+        }
+    }
+    /// Further google.rpc details: `ErrorInfo`, `QuotaFailure`, `Help`.
+    var details: [JSONValue] = []
 
     /// google.rpc: `{"error":{"code","message","status","details"}}`.
     var rpcReply: HTTPReply {
         var error: JSONValue = [
             "code": .integer(Int64(status)), "message": .string(message), "status": .string(reason),
         ]
+        var details = (info.map { [$0.json] } ?? []) + details
         if !violations.isEmpty {
-            error["details"] = [
-                [
-                    "@type": "type.googleapis.com/google.rpc.BadRequest",
-                    "fieldViolations": .array(
-                        violations.map { ["field": .string($0.path), "description": .string($0.description)] }),
-                ]
-            ]
+            details.append([
+                "@type": "type.googleapis.com/google.rpc.BadRequest",
+                "fieldViolations": .array(
+                    violations.map { ["field": .string($0.path), "description": .string($0.description)] }),
+            ])
         }
+        if !details.isEmpty { error["details"] = .array(details) }
         return .json(["error": error], status: status)
     }
 
@@ -37,9 +54,11 @@ struct CloudError: Error, Sendable, Equatable {
             detail["location"] = .string(location)
             detail["locationType"] = location.hasPrefix("If-") ? "header" : "parameter"
         }
-        return .json(
-            ["error": ["code": .integer(Int64(status)), "message": .string(message), "errors": [detail]]],
-            status: status)
+        var error: JSONValue = [
+            "code": .integer(Int64(status)), "message": .string(message), "errors": [detail],
+        ]
+        if let info { error["details"] = [info.json] }
+        return .json(["error": error], status: status)
     }
 }
 

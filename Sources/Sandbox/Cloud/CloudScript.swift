@@ -1,4 +1,6 @@
-/// What goes wrong in the simulated cloud. It may be changed at any time (`SimulatedCloud.updateScript`).
+public import Encoding
+
+/// What goes wrong inside the simulated cloud; what goes wrong with requests is a `FaultScript`. It may be changed at any time (`SimulatedCloud.updateScript`).
 public struct CloudScript: Sendable, Hashable {
     /// `<provisioning>/<zone>` where no machine is to be had: `spot/us-central1-a`. Provisioning is `spot`, `standard`,
     /// `flexstart` or `reservationbound`, in any case; `*` stands for any.
@@ -7,16 +9,32 @@ public struct CloudScript: Sendable, Hashable {
     public var quotas: [String: Int]
     /// Buckets of other projects, which nobody here may read.
     public var foreignBuckets: Set<String>
-    public var faults: [CloudFault]
+    /// Pools whose next resize ends with that code in brackets (`INTERNAL_ERROR`, `IP_SPACE_EXHAUSTED`), by name.
+    public var poolFailures: [String: String] = [:]
+    /// Operations of these types (`CREATE_NODE_POOL`) never end.
+    public var stuckOperations: Set<String> = []
+    /// APIs that are disabled until a moment, by host (`container.googleapis.com`): 403 SERVICE_DISABLED.
+    public var disabledServices: [String: Timestamp] = [:]
+    /// Permissions that the caller lacks until a moment (`storage.buckets.create`): 403. In the APIs beside GKE and Cloud
+    /// Storage also those of one account (`tenant@p1.iam.gserviceaccount.com/run.services.create`).
+    public var deniedPermissions: [String: Timestamp] = [:]
+    /// Accounts that IAM does not know until a moment, by their addresses: they cannot be members of a policy yet.
+    public var unknownAccounts: [String: Timestamp] = [:]
+    /// How many bytes one call of a rewrite copies; nil is all.
+    public var rewriteBytes: Int64?
+
+    /// Of the APIs beside GKE and Cloud Storage.
+    public var apis = APIScript()
+
+    /// A moment that does not come.
+    public static let forever = Timestamp(seconds: 253_402_300_799)
 
     public init(
-        stockouts: Set<String> = [], quotas: [String: Int] = [:], foreignBuckets: Set<String> = [],
-        faults: [CloudFault] = []
+        stockouts: Set<String> = [], quotas: [String: Int] = [:], foreignBuckets: Set<String> = []
     ) {
         self.stockouts = stockouts
         self.quotas = quotas
         self.foreignBuckets = foreignBuckets
-        self.faults = faults
     }
 
     func isStockedOut(provisioning: Provisioning, zone: String) -> Bool {
@@ -29,38 +47,6 @@ public struct CloudScript: Sendable, Hashable {
 
     func quota(_ provisioning: Provisioning) -> Int? {
         quotas.first { $0.key.lowercased() == provisioning.rawValue }?.value
-    }
-}
-
-/// One thing that happens to requests instead of the usual.
-public struct CloudFault: Sendable, Hashable {
-    /// What happens.
-    public enum Action: Sendable, Hashable {
-        /// An error reply; nothing is done. The reason is the service's word (`UNAVAILABLE`, `rateLimitExceeded`).
-        case fail(status: Int, reason: String, message: String)
-        /// The request is done, and its reply is lost on the way.
-        case loseReply
-        /// The request is lost on the way: nothing is done.
-        case loseRequest
-        /// Of a chunk of a resumable upload only this many bytes are kept, then the connection breaks.
-        case keepOnly(bytes: Int)
-    }
-
-    /// The method's id: `container.nodePools.create`, `storage.objects.insert`, …; a trailing `*` stands for any rest.
-    public var method: String
-    /// Which calls of that method, counted from 1 since the cloud began; nil is every call.
-    public var calls: ClosedRange<Int>?
-    public var action: Action
-
-    public init(method: String, calls: ClosedRange<Int>? = nil, action: Action) {
-        self.method = method
-        self.calls = calls
-        self.action = action
-    }
-
-    func matches(method: String, call: Int) -> Bool {
-        let named = self.method.hasSuffix("*") ? method.hasPrefix(self.method.dropLast()) : method == self.method
-        return named && (calls?.contains(call) ?? true)
     }
 }
 

@@ -3,43 +3,63 @@ public import HTTP
 internal import Synchronization
 internal import Telemetry
 
-/// A Google Cloud project that exists in memory only: GKE node pools (container v1) and Cloud Storage (storage v1).
+/// A Google Cloud project that exists in memory only: GKE node pools (container v1), Cloud Storage (storage v1), the
+/// APIs of `SimulatedAPIs`, the metadata server and what Cloud Run services answer.
 ///
-/// Requests are routed by host (`container.googleapis.com`, `storage.googleapis.com`, `www.googleapis.com`) or, for
-/// clients that name the emulator itself, by path. Time is the configuration's clock: nothing moves by itself, every
-/// request and every `tick()` first moves what is due. Credentials are not checked.
-public final class SimulatedCloud: HTTPHandler, Sendable {
-    private struct State: Sendable {
+/// Requests are routed by host (`container.googleapis.com`, `run.googleapis.com`, `*.run.app`, …) or, for clients that
+/// name the emulator itself, by path. Time is the configuration's clock: nothing moves by itself, every request and
+/// every `tick()` first moves what is due. Credentials are checked where the configuration says so.
+public final class SimulatedCloud: OptionServing {
+    struct State: Sendable {
         var container = ContainerState()
         var storage = StorageState()
+        var apis: SimulatedAPIs
         var script: CloudScript
         /// Requests so far, by method.
         var callCounts: [String: Int] = [:]
+        var inspectedCount = 0
+        var refusedCount = 0
     }
 
     public let configuration: CloudConfiguration
     private let container: ContainerAPI
     private let storage: StorageAPI
-    private let state: Mutex<State>
+    let state: Mutex<State>
+    /// Who serves the traffic of Cloud Run services, by their names.
+    let runOrigins = Mutex<[String: RunOrigin]>([:])
 
     public init(_ configuration: CloudConfiguration) {
         self.configuration = configuration
         container = ContainerAPI(configuration: configuration)
         storage = StorageAPI(configuration: configuration)
-        state = Mutex(State(script: configuration.script))
+        state = Mutex(State(apis: SimulatedAPIs(configuration), script: configuration.script))
     }
 
     public func respond(to request: HTTPRequest) async -> HTTPReply {
+        await respond(to: request, options: ServingOptions())
+    }
+
+    /// With what a fault script asks for.
+    func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
+        if let reply = await runReply(request) { return reply }
+        if MetadataAPI.serves(request) {
+            let account = Identities.defaultAccount(configuration)
+            return await metadataReply(request, identity: MetadataAPI.Identity(account: account, instance: nil))
+        }
+        if let refusal = inspect(request) { return refusal }
         let now = configuration.clock.now
         return state.withLock { state in
             advance(&state, to: now)
-            return switch service(of: request) {
-            case .container: containerReply(request, &state, now)
-            case .storage: storageReply(request, &state, now)
-            case nil:
-                CloudError(
+            if let reply = serviceReply(request, &state, now) { return reply }
+            guard let service = service(of: request) else {
+                return CloudError(
                     status: 404, reason: "NOT_FOUND", message: "The sandbox does not simulate this Google API."
                 ).rpcReply
+            }
+            if let refusal = refusal(request, isStorage: service == .storage, state, now) { return refusal }
+            return switch service {
+            case .container: containerReply(request, &state, now)
+            case .storage: storageReply(request, options, &state, now)
             }
         }
     }
@@ -55,8 +75,10 @@ public final class SimulatedCloud: HTTPHandler, Sendable {
         state.withLock { advance(&$0, to: now) }
     }
 
-    private func advance(_ state: inout State, to now: Timestamp) {
+    func advance(_ state: inout State, to now: Timestamp) {
         state.container.advance(to: now, in: world(state))
+        let world = world(state, now)
+        state.apis.advance(in: world)
         let last = state.storage.lifecycleCheckedAt
         if last.map({ now >= $0 + configuration.timings.lifecycle }) ?? true {
             state.storage.applyLifecycle(now: now)
@@ -71,6 +93,21 @@ public final class SimulatedCloud: HTTPHandler, Sendable {
     }
 
     // MARK: Requests
+
+    /// The reply to a request that does not agree with Google's description of its API.
+    private func inspect(_ request: HTTPRequest) -> HTTPReply? {
+        guard let findings = configuration.inspection?.findings(request) else { return nil }
+        state.withLock { state in
+            state.inspectedCount += 1
+            if !findings.isEmpty { state.refusedCount += 1 }
+        }
+        if findings.isEmpty { return nil }
+        let message =
+            "This request does not agree with Google's discovery document: \(findings.joined(separator: "; "))"
+        let isStorage = service(of: request) == .storage
+        let error = CloudError(status: 400, reason: isStorage ? "invalid" : "INVALID_ARGUMENT", message: message)
+        return isStorage ? error.storageReply : error.rpcReply
+    }
 
     private enum Service { case container, storage }
 
@@ -87,45 +124,29 @@ public final class SimulatedCloud: HTTPHandler, Sendable {
     private func containerReply(_ request: HTTPRequest, _ state: inout State, _ now: Timestamp) -> HTTPReply {
         do throws(CloudError) {
             let call = try container.call(request)
-            let fault = nextFault(call.method, &state)
-            if let reply = fault?.replyInstead({ $0.rpcReply }) { return reply }
-            let value = try container.perform(call, body: request.body, state: &state.container, now: now)
-            return fault == .loseReply ? .lost : .json(value)
+            state.callCounts[call.method, default: 0] += 1
+            try state.script.checkAccess(
+                "container.googleapis.com", call.permission, configuration, now: now)
+            return .json(
+                try container.perform(call, body: request.body, state: &state.container, now: now))
         } catch {
             return error.rpcReply
         }
     }
 
-    private func storageReply(_ request: HTTPRequest, _ state: inout State, _ now: Timestamp) -> HTTPReply {
+    private func storageReply(
+        _ request: HTTPRequest, _ options: ServingOptions, _ state: inout State, _ now: Timestamp
+    ) -> HTTPReply {
         do throws(CloudError) {
             let call = try StorageCall(request)
-            let fault = nextFault(call.method, &state)
-            if let reply = fault?.replyInstead({ $0.storageReply }) { return reply }
+            state.callCounts[call.method, default: 0] += 1
+            try state.script.checkAccess(
+                "storage.googleapis.com", call.permission, configuration, now: now)
             var context = StorageAPI.Context(request: request, now: now, script: state.script)
-            if case .keepOnly(let bytes) = fault { context.chunkLimit = bytes }
-            let reply = try storage.perform(call, context, state: &state.storage)
-            return fault == .loseReply ? .lost : reply
+            context.chunkLimit = options.chunkKeeps
+            return try storage.perform(call, context, state: &state.storage)
         } catch {
             return error.storageReply
-        }
-    }
-
-    /// Counts the call; the first fault that matches it.
-    private func nextFault(_ method: String, _ state: inout State) -> CloudFault.Action? {
-        let count = (state.callCounts[method] ?? 0) + 1
-        state.callCounts[method] = count
-        return state.script.faults.first { $0.matches(method: method, call: count) }?.action
-    }
-}
-
-extension CloudFault.Action {
-    /// The reply when nothing is done; nil when the request is done after all.
-    fileprivate func replyInstead(_ render: (CloudError) -> HTTPReply) -> HTTPReply? {
-        switch self {
-        case .fail(let status, let reason, let message):
-            render(CloudError(status: status, reason: reason, message: message))
-        case .loseRequest: .lost
-        case .loseReply, .keepOnly: nil
         }
     }
 }
@@ -146,7 +167,9 @@ extension SimulatedCloud {
 
     /// Full names of everything that would cost money by the hour; a pool counts until it is gone.
     public func computeResources() -> [String] {
-        state.withLock { $0.container.pools.keys.sorted().map(container.resourceName) }
+        state.withLock { state in
+            state.container.pools.keys.sorted().map(container.resourceName) + state.apis.costlyResources()
+        }
     }
 
     /// Gives a machine the notice of its preemption: it ends 30 seconds later, and its group asks for another.
@@ -158,6 +181,31 @@ extension SimulatedCloud {
         return state.withLock { state in
             advance(&state, to: now)
             return state.container.preempt(instance: instance, now: now, in: world(state))
+        }
+    }
+
+    /// Plays the cluster autoscaler, within the pool's limits: so many machines in each zone.
+    ///
+    /// - Returns: false when there is no such pool, or it is not scaled automatically.
+    @discardableResult
+    public func autoscale(pool name: String, nodesPerZone count: Int) -> Bool {
+        let now = configuration.clock.now
+        return state.withLock { state in
+            advance(&state, to: now)
+            guard var pool = state.container.pools[name],
+                pool.resource.value(at: ["autoscaling", "enabled"])?.boolValue == true
+            else { return false }
+            for zone in pool.zones { pool.targets[zone] = max(0, count) }
+            pool.followAutoscaling()
+            for zone in pool.zones {
+                let own = pool.instances.indices.filter { pool.instances[$0].zone == zone }
+                for index in own.dropFirst(pool.targets[zone] ?? 0).reversed() {
+                    pool.instances.remove(at: index)
+                }
+            }
+            state.container.pools[name] = pool
+            advance(&state, to: now)
+            return true
         }
     }
 
@@ -178,6 +226,12 @@ extension SimulatedCloud {
     public func callCount(_ method: String) -> Int {
         state.withLock { $0.callCounts[method] ?? 0 }
     }
+
+    /// Requests that the configuration's inspection looked at.
+    public var inspectedRequestCount: Int { state.withLock { $0.inspectedCount } }
+
+    /// Of those, the ones with a finding.
+    public var refusedRequestCount: Int { state.withLock { $0.refusedCount } }
 
     public func bucketExists(_ name: String) -> Bool {
         state.withLock { $0.storage.buckets[name] != nil }

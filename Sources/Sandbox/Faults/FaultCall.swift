@@ -83,7 +83,7 @@ struct FaultCall: Sendable, Hashable {
         if let call = try? StorageCall(request) {  // What it refuses is for container, or for nobody.
             readStorage(call, request)
         } else {
-            readContainer(request)
+            readResource(request)
         }
     }
 
@@ -92,9 +92,20 @@ struct FaultCall: Sendable, Hashable {
         resource = words[1]
         verb = words[2...].joined(separator: ".")
         switch call {
-        case .bucket(let bucket), .patchBucket(let bucket), .deleteBucket(let bucket): name = bucket
-        case .listObjects(let bucket): namespace = bucket
-        case .object(let bucket, let object), .media(let bucket, let object), .deleteObject(let bucket, let object):
+        case .bucket(let bucket), .patchBucket(let bucket), .deleteBucket(let bucket), .restoreBucket(let bucket),
+            .policy(let bucket), .setPolicy(let bucket), .testPermissions(let bucket):
+            name = bucket
+        case .listObjects(let bucket), .listNotifications(let bucket), .insertNotification(let bucket):
+            namespace = bucket
+        case .notification(let bucket, let id), .deleteNotification(let bucket, let id):
+            namespace = bucket
+            name = id
+        case .rewrite(_, let destination):
+            namespace = destination.bucket
+            name = destination.name
+        case .object(let bucket, let object), .media(let bucket, let object), .deleteObject(let bucket, let object),
+            .patchObject(let bucket, let object), .compose(let bucket, let object),
+            .restoreObject(let bucket, let object):
             namespace = bucket
             name = object
         case .insertObject(let bucket):
@@ -102,32 +113,39 @@ struct FaultCall: Sendable, Hashable {
             name = request.url.queryValue("name") ?? ""
         case .insertBucket: name = FaultCall.json(request)?["name"]?.stringValue ?? ""
         case .upload(let session), .cancelUpload(let session): name = session
-        case .listBuckets: break
+        case .listBuckets, .serviceAccount: break
         }
     }
 
-    /// `…/clusters/C/nodePools/NAME:setSize`, `…/operations/NAME`.
-    private mutating func readContainer(_ request: HTTPRequest) {
-        let segments = request.url.decodedSegments ?? []
-        let collections = ["nodePools", "operations", "clusters"]
-        guard let start = segments.lastIndex(where: { collections.contains(String($0.prefix { $0 != ":" })) })
-        else { return }
-        resource = segments[start]
-        let last = segments.count > start + 1 ? segments[start + 1] : ""
-        let parts = last.split(separator: ":", maxSplits: 1).map(String.init)
-        name = parts.first ?? ""
+    /// `v1/projects/P/locations/L/clusters/C/nodePools/NAME:setSize`: pairs of collections and names; the last counts.
+    private mutating func readResource(_ request: HTTPRequest) {
+        var segments = (request.url.decodedSegments ?? [])[...]
+        while let first = segments.first, first != "projects", first != "operations", segments.count > 1 {
+            segments = segments.dropFirst()
+        }
+        var parts = Array(segments)
+        guard let last = parts.popLast() else { return }
+        let words = last.split(separator: ":", maxSplits: 1).map(String.init)
+        parts.append(words.first ?? "")
+        let isNamed = parts.count.isMultiple(of: 2)
+        resource = parts[isNamed ? parts.count - 2 : parts.count - 1]
+        name = isNamed ? parts[parts.count - 1] : ""
         switch request.method {
-        case .get, .head: verb = name.isEmpty ? "list" : "get"
+        case .get, .head: verb = name.isEmpty && resource.hasSuffix("s") ? "list" : "get"
         case .delete: verb = "delete"
         case .put, .patch: verb = "update"
         case .post: verb = name.isEmpty ? "create" : "post"
         }
-        if parts.count > 1 { verb = parts[1] }
-        // AIP-136's custom methods may be a segment of their own.
-        if segments.count > start + 2 { verb = segments[start + 2] }
-        if verb == "create" {
-            let body = FaultCall.json(request)
-            name = body?.value(at: ["nodePool", "name"])?.stringValue ?? ""
+        if words.count > 1 { verb = words[1] }
+        if verb == "create" { name = FaultCall.createdName(request) }
+    }
+
+    /// In the query (`serviceId`) or in the body, as the APIs have it.
+    private static func createdName(_ request: HTTPRequest) -> String {
+        if let item = request.url.query.first(where: { $0.name.hasSuffix("Id") && $0.name != "requestId" }) {
+            return item.value
         }
+        let body = json(request)
+        return body?.value(at: ["nodePool", "name"])?.stringValue ?? body?["name"]?.stringValue ?? ""
     }
 }

@@ -15,6 +15,7 @@ public final class FaultInjector: HTTPHandler {
         var occurrences: [Occurrence: Int] = [:]
         var fired: [FiredFault] = []
         var firedCount = 0
+        var late = LateObjects()
 
         mutating func draw(_ index: Int, _ call: FaultCall, mayHappen: Bool) -> (FaultAction, UInt64)? {
             let fault = script.faults[index]
@@ -78,42 +79,70 @@ public final class FaultInjector: HTTPHandler {
 
     public func respond(to request: HTTPRequest) async -> HTTPReply {
         let call = FaultCall(request)
-        guard let (action, seed) = next(call) else { return await handler.respond(to: request) }
+        guard let (action, seed) = next(call) else { return await respond(request, call) }
         switch action {
         case .loseRequest(let wait):
             await pause(wait)
             return .disconnect
         case .loseReply(let wait):
             // A watch that nobody reads would wait in the cluster for its end.
-            if !call.isWatch { _ = await handler.respond(to: request) }
+            if !call.isWatch { _ = await respond(request, call) }
             await pause(wait)
             return .disconnect
         case .delayRequest(let wait):
             await pause(wait)
-            return await handler.respond(to: request)
+            return await respond(request, call)
         case .delayReply(let wait):
-            let reply = await handler.respond(to: request)
+            let reply = await respond(request, call)
             await pause(wait)
             return reply
         case .duplicate:
-            if !call.isWatch { _ = await handler.respond(to: request) }
-            return await handler.respond(to: request)
+            if !call.isWatch { _ = await respond(request, call) }
+            return await respond(request, call)
         case .fail(let status, let reason, let message, let retryAfter):
             return FaultReplies.reply(call, status: status, reason: reason, message: message, retryAfter: retryAfter)
-        case .cutReply(let count): return FaultInjector.cut(await handler.respond(to: request), afterBytes: count)
-        case .staleRead(let changes):
-            return await respond(request, ServingOptions(changesBack: changes))
-        case .watch(let fault):
-            var options = ServingOptions()
-            if case .reorder(let window) = fault { options.watchCollects = window }
-            let reply = await respond(request, options)
-            return WatchFaultWriter.wrapped(reply, fault, call, clock: clock, seed: seed)
+        case .cutReply(let count): return FaultInjector.cut(await respond(request, call), afterBytes: count)
+        case .staleRead(let changes): return await respond(request, call, ServingOptions(changesBack: changes))
+        case .watch(let fault): return await watch(request, call, fault, seed)
+        case .keepOnly(let count): return await respond(request, call, ServingOptions(chunkKeeps: count))
+        case .appearLate(let wait): return await respondLate(request, call, wait)
+        case .change(let change): return change.changed(await respond(request, call))
         }
     }
 
-    private func respond(_ request: HTTPRequest, _ options: ServingOptions) async -> HTTPReply {
-        guard let server = handler as? any OptionServing else { return await handler.respond(to: request) }
-        return await server.respond(to: request, options: options)
+    /// The handler's reply, without what is not seen yet.
+    private func respond(
+        _ request: HTTPRequest, _ call: FaultCall, _ options: ServingOptions = ServingOptions()
+    ) async -> HTTPReply {
+        let late = state.withLock { $0.late }
+        if !late.isEmpty, late.hides(call, now: clock.now) {
+            return FaultReplies.reply(call, status: 404, reason: nil, message: nil, retryAfter: nil)
+        }
+        let reply: HTTPReply
+        if let server = handler as? any OptionServing, options != ServingOptions() {
+            reply = await server.respond(to: request, options: options)
+        } else {
+            reply = await handler.respond(to: request)
+        }
+        return late.isEmpty ? reply : late.filtered(reply, call, now: clock.now)
+    }
+
+    private func watch(_ request: HTTPRequest, _ call: FaultCall, _ fault: WatchFault, _ seed: UInt64) async
+        -> HTTPReply
+    {
+        var options = ServingOptions()
+        if case .reorder(let window) = fault { options.watchCollects = window }
+        let reply = await respond(request, call, options)
+        return WatchFaultWriter.wrapped(reply, fault, call, clock: clock, seed: seed)
+    }
+
+    private func respondLate(_ request: HTTPRequest, _ call: FaultCall, _ wait: Duration) async -> HTTPReply {
+        let reply = await respond(request, call)
+        if (200..<300).contains(reply.status) {
+            let now = clock.now
+            state.withLock { $0.late.add(call, until: now + wait, now: now) }
+        }
+        return reply
     }
 
     /// A cancelled wait ends early: the caller has gone.
@@ -153,11 +182,13 @@ public final class FaultInjector: HTTPHandler {
 }
 
 /// How a request is served when a script asks for it.
-struct ServingOptions: Sendable {
+struct ServingOptions: Sendable, Equatable {
     /// A read shows its collection as it was before that many changes.
     var changesBack = 0
     /// A watch collects events for that time before it tells them.
     var watchCollects = Duration.zero
+    /// A chunk of an upload keeps only so many bytes, and the connection breaks.
+    var chunkKeeps: Int?
 }
 
 /// A handler that knows `ServingOptions`.

@@ -113,12 +113,22 @@ public enum FaultAction: Sendable, Hashable {
     case staleRead(changes: Int)
     /// Watches only.
     case watch(WatchFault)
+    /// Of a chunk of a resumable upload only that many bytes are kept, then the connection breaks.
+    case keepOnly(bytes: Int)
+    /// Creates of the cloud: what is made is missing from its reads and lists for that time.
+    case appearLate(after: Duration)
+    /// Replies of the cloud.
+    case change(ReplyChange)
 
     /// Whether such a request can meet it.
     func isFor(_ call: FaultCall) -> Bool {
         switch self {
         case .staleRead: call.side == .cluster && ["get", "list"].contains(call.verb)
         case .watch: call.isWatch
+        case .keepOnly: call.side == .cloud && call.verb == "insert.chunk"
+        case .appearLate: call.side == .cloud && ["create", "insert"].contains(call.verb)
+        case .change(.incompleteList): call.side == .cloud && call.verb == "list"
+        case .change: call.side == .cloud
         default: true
         }
     }

@@ -109,8 +109,12 @@ public final class SandboxWorld: OptionServing {
     /// The API that a request is meant for.
     public static func side(of request: HTTPRequest) -> SandboxSide {
         let host = request.url.authority.prefix { $0 != ":" }
-        if host == "googleapis.com" || host.hasSuffix(".googleapis.com") { return .cloud }
-        let paths = ["/storage/v1/", "/upload/storage/v1/", "/download/storage/v1/", "/v1/projects/"]
+        let hosts = [".googleapis.com", ".run.app", "metadata.google.internal", "169.254.169.254"]
+        if host == "googleapis.com" || hosts.contains(where: host.hasSuffix) { return .cloud }
+        let paths = [
+            "/storage/v1/", "/upload/storage/v1/", "/download/storage/v1/", "/v1/projects/", "/v2/projects/",
+            "/v3/projects/", "/compute/v1/", "/v1/services/", "/v1/token", "/token", "/computeMetadata/",
+        ]
         return paths.contains(where: request.url.path.hasPrefix) ? .cloud : .cluster
     }
 
@@ -164,7 +168,7 @@ private struct WorldAPIs: OptionServing {
 
     func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
         switch SandboxWorld.side(of: request) {
-        case .cloud: await cloud.respond(to: request)
+        case .cloud: await cloud.respond(to: request, options: options)
         case .cluster: await cluster.respond(to: request, options: options)
         }
     }

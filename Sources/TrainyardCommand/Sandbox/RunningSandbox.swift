@@ -86,7 +86,9 @@ extension RunningSandbox {
         let result: Swift.Result<Result, RunError>
         do throws(RunError) {
             try operatorProcess?.start()
-            result = .success(try await body(self))
+            let value = try await body(self)
+            try RequestChecks.finish(world.cloud)
+            result = .success(value)
         } catch {
             result = .failure(error)
         }
@@ -109,7 +111,7 @@ extension RunningSandbox {
         let cloud = CloudConfiguration(
             project: SandboxSettings.project, location: SandboxSettings.location,
             clusterName: SandboxSettings.clusterName, clock: clock,
-            stateDirectory: settings.folder.world + "/buckets")
+            stateDirectory: settings.folder.world + "/buckets", inspection: try RequestChecks.inspection())
         let crds = try EmbeddedFiles.crds()
         do throws(SandboxError) {
             return try SandboxWorld(

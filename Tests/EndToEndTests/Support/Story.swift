@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import Glibc
 import HTTP
@@ -82,7 +83,7 @@ final class Story: Sendable {
         timings.preemptionNotice = .seconds(3)
         let cloud = CloudConfiguration(
             project: Story.project, clusterName: "e2e", clock: clock, stateDirectory: directory + "/buckets",
-            timings: timings, script: CloudScript(stockouts: stockouts))
+            timings: timings, script: CloudScript(stockouts: stockouts), inspection: .ofTests)
         let crds = hasKinds ? try Story.definitions() : []
         let rules = try BuiltProducts.documents("charts/trainyard/files/clusterrole-rules.yaml").first
         let user = SimulatedUser(

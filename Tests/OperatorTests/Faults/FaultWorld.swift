@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import FoundationEssentials
 import GoogleCloud
@@ -86,6 +87,7 @@ final class FaultWorld: @unchecked Sendable {
             images: [FaultWorld.image: .scripted(program)], stateDirectory: folder, seed: 7)
         configuration.cloud.stateDirectory = nil
         configuration.cloud.script.stockouts = stockouts
+        configuration.cloud.inspection = .ofTests
         configuration.cloud.timings = timings
         world = try SandboxWorld(configuration)
         admin = KubernetesClient(

@@ -1,3 +1,4 @@
+import CloudChecks
 import ControllerRuntime
 import Encoding
 import GoogleCloud
@@ -96,7 +97,7 @@ final class ArtifactWorld: Sendable {
             crds: try ArtifactWorld.crds.get(), users: ["admin": SimulatedUser(name: "admin")], clock: clock)
         configuration.seed = 7
         cluster = try SimulatedCluster(configuration)
-        cloud = SimulatedCloud(CloudConfiguration(clock: clock))
+        cloud = SimulatedCloud(CloudConfiguration(clock: clock, inspection: .ofTests))
         admin = ArtifactWorld.client(HandlerTransport(cluster))
         process = Mutex(ArtifactWorld.start(cluster, cloud, crash, clock))
     }

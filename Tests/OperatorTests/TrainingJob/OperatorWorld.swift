@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import FoundationEssentials
 import GoogleCloud
@@ -107,6 +108,7 @@ final class OperatorWorld {
             users: ["operator": SimulatedUser(name: "operator", rules: rules ?? role)], clock: clock,
             images: [OperatorWorld.image: .scripted(program)], stateDirectory: folder, seed: 7)
         configuration.cloud.script.stockouts = stockouts
+        configuration.cloud.inspection = .ofTests
         world = try SandboxWorld(configuration)
         admin = KubernetesClient(
             transport: HandlerTransport(world), server: server, credentials: { () throws(APIError) in "admin" })

@@ -51,8 +51,31 @@ import Testing
             ["name": "UPPER"], ["name": "goog-x"], ["nam": "bucket"], ["name": "bucket", "projectNumber": "1"],
             ["name": "bucket", "labels": ["Team": "ml"]], ["name": "bucket", "storageClass": "WARM"],
             ["name": "bucket", "softDeletePolicy": ["retentionDurationSeconds": "60"]],
-            ["name": "bucket", "lifecycle": ["rule": [["action": ["type": "Delete"], "condition": [:]]]]],
-            ["name": "bucket", "lifecycle": ["rule": [["action": ["type": "Destroy"], "condition": ["age": 1]]]]],
+            [
+                "name": "bucket",
+                "lifecycle": ["rule": [["action": ["type": "Delete"], "condition": [:]]]],
+            ],
+            [
+                "name": "bucket", "autoclass": ["enabled": true],
+                "lifecycle": [
+                    "rule": [
+                        [
+                            "action": ["type": "SetStorageClass", "storageClass": "NEARLINE"],
+                            "condition": ["age": 1],
+                        ]
+                    ]
+                ],
+            ],
+            [
+                "name": "bucket",
+                "lifecycle": [
+                    "rule": [["action": ["type": "Delete"], "condition": ["matchesStorageClass": ["WARM"]]]]
+                ],
+            ],
+            [
+                "name": "bucket",
+                "lifecycle": ["rule": [["action": ["type": "Destroy"], "condition": ["age": 1]]]],
+            ],
             [
                 "name": "bucket",
                 "lifecycle": ["rule": [["action": ["type": "SetStorageClass"], "condition": ["age": 1]]]],
@@ -69,13 +92,13 @@ import Testing
             ],
         ] as [JSONValue])
     func `wrong settings are refused`(settings: JSONValue) async throws {
-        let fixture = CloudFixture()
+        let fixture = CloudFixture(isWrong: true)
         #expect(try await fixture.call(.post, "\(CloudFixture.storage)/b?project=p1", settings).status == 400)
         #expect(!fixture.cloud.bucketExists("bucket"))
     }
 
     @Test func `another project is refused`() async throws {
-        let fixture = CloudFixture()
+        let fixture = CloudFixture(isWrong: true)
         #expect(try await fixture.call(.post, "\(CloudFixture.storage)/b?project=p2", ["name": "abc"]).status == 403)
         #expect(try await fixture.call(.post, "\(CloudFixture.storage)/b", ["name": "abc"]).reason == "required")
     }

@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import HTTP
 import Sandbox
@@ -7,15 +8,20 @@ import Testing
 struct CloudFixture {
     let clock = VirtualClock()
     let cloud: SimulatedCloud
+    /// Between the requests and the cloud.
+    let faults: FaultInjector
 
+    /// - Parameter isWrong: the test sends on purpose what Google's API descriptions do not allow.
     init(
-        script: CloudScript = CloudScript(), stateDirectory: String? = nil, maximumStorageBytes: Int64 = 1 << 30
+        script: CloudScript = CloudScript(), stateDirectory: String? = nil, maximumStorageBytes: Int64 = 1 << 30,
+        isWrong: Bool = false
     ) {
         cloud = SimulatedCloud(
             CloudConfiguration(
                 project: "p1", projectNumber: 42, zones: ["us-central1-a", "us-central1-b"], clusterName: "c1",
                 clock: clock, stateDirectory: stateDirectory, script: script,
-                maximumStorageBytes: maximumStorageBytes))
+                maximumStorageBytes: maximumStorageBytes, inspection: isWrong ? nil : .ofTests))
+        faults = FaultInjector(cloud, script: FaultScript(), clock: clock)
     }
 
     struct Reply: Equatable {
@@ -27,7 +33,7 @@ struct CloudFixture {
         _ method: HTTPMethod, _ url: String, headers: HTTPHeaders = [:], body: [UInt8] = []
     ) async throws -> HTTPResponse {
         let url = try #require(HTTPURL(url))
-        return try await HandlerTransport(cloud).send(HTTPRequest(method, url, headers: headers, body: body))
+        return try await HandlerTransport(faults).send(HTTPRequest(method, url, headers: headers, body: body))
     }
 
     /// A JSON call; a body that is no JSON reads as null.
@@ -35,6 +41,13 @@ struct CloudFixture {
         let response = try await send(
             method, url, headers: ["Content-Type": "application/json"], body: body?.serialized() ?? [])
         return Reply(status: response.status, json: (try? JSONValue(parsing: response.body)) ?? .null)
+    }
+
+    /// Changes what goes wrong with requests; counts begin again.
+    func setFaults(_ change: (inout FaultScript) -> Void) {
+        var script = FaultScript()
+        change(&script)
+        faults.setScript(script)
     }
 
     // MARK: GKE

@@ -210,11 +210,13 @@ import Testing
             (["name": "pool", "config": ["maxRunDuration": "10s"]], "max_run_duration"),
             (["name": "pool", "config": ["resourceLabels": ["Owner": "a"]]], "Resource label \"Owner\""),
             (["name": "pool", "config": ["labels": ["cloud.google.com/gke-x": "a"]]], "is reserved"),
-            (["name": "pool", "autoscaling": ["enabled": true]], "no cluster autoscaler"),
-            (["name": "pool", "config": ["accelerators": [["acceleratorType": "nvidia-l4"]]]], "count of at least 1"),
+            (
+                ["name": "pool", "config": ["accelerators": [["acceleratorType": "nvidia-l4"]]]],
+                "count of at least 1"
+            ),
         ] as [(JSONValue, String)])
     func `a wrong pool is refused with 400 and a sentence`(pool: JSONValue, sentence: String) async throws {
-        let fixture = CloudFixture()
+        let fixture = CloudFixture(isWrong: true)
         let reply = try await fixture.call(.post, "\(CloudFixture.cluster)/nodePools", ["nodePool": pool])
         #expect(reply.status == 400)
         #expect(reply.reason == "INVALID_ARGUMENT")
@@ -223,7 +225,7 @@ import Testing
     }
 
     @Test func `other projects, clusters and methods are refused`() async throws {
-        let fixture = CloudFixture()
+        let fixture = CloudFixture(isWrong: true)
         let root = "https://container.googleapis.com/v1/projects"
         #expect(try await fixture.call(.get, "\(root)/p2/locations/us-central1/clusters/c1").status == 403)
         #expect(try await fixture.call(.get, "\(root)/p1/locations/us-central1/clusters/c2").status == 404)
@@ -247,28 +249,5 @@ import Testing
         let before = try await fixture.pool("pool").json["etag"]
         _ = try await fixture.setSize("pool", 0)
         #expect(try await fixture.pool("pool").json["etag"] != before)
-    }
-
-    @Test func `faults are scripted per method and call`() async throws {
-        let fixture = CloudFixture(
-            script: CloudScript(faults: [
-                CloudFault(
-                    method: "container.nodePools.create", calls: 1...1,
-                    action: .fail(status: 503, reason: "UNAVAILABLE", message: "Try again.")),
-                CloudFault(method: "container.nodePools.create", calls: 2...2, action: .loseRequest),
-                CloudFault(method: "container.nodePools.create", calls: 3...3, action: .loseReply),
-            ]))
-        #expect(try await fixture.createPool("pool").reason == "UNAVAILABLE")
-        for expected in [0, 1] {
-            do {
-                _ = try await fixture.createPool("pool")
-                Issue.record("a reply came")
-            } catch let error as APIError {
-                #expect(error.code == .unavailable)
-            }
-            #expect(fixture.cloud.nodePools().count == expected)
-        }
-        #expect(try await fixture.createPool("pool").reason == "ALREADY_EXISTS")
-        #expect(fixture.cloud.callCount("container.nodePools.create") == 4)
     }
 }

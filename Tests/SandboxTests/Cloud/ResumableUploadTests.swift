@@ -22,7 +22,7 @@ import Testing
     }
 
     func put(_ session: HTTPURL, _ range: String, _ count: Int = 0) async throws -> HTTPResponse {
-        try await HandlerTransport(fixture.cloud).send(
+        try await HandlerTransport(fixture.faults).send(
             HTTPRequest(.put, session, headers: ["Content-Range": range], body: [UInt8](repeating: 7, count: count)))
     }
 
@@ -69,7 +69,7 @@ import Testing
     @Test func `a session ends after a week and by its cancellation`() async throws {
         let session = try await start()
         let cancelled = try await self.session("&name=other")
-        let reply = try await HandlerTransport(fixture.cloud).send(HTTPRequest(.delete, cancelled))
+        let reply = try await HandlerTransport(fixture.faults).send(HTTPRequest(.delete, cancelled))
         #expect(reply.status == 499)
         #expect(try await put(cancelled, "bytes */*").status == 410)
         fixture.clock.advance(by: .seconds(7 * 86400))
@@ -92,11 +92,7 @@ import Testing
 
     @Test func `a connection that breaks in a chunk keeps a part of it`() async throws {
         let session = try await start()
-        fixture.cloud.updateScript {
-            $0.faults = [
-                CloudFault(method: "storage.objects.insert.chunk", calls: 1...1, action: .keepOnly(bytes: 1000))
-            ]
-        }
+        fixture.setFaults { $0.add(.keepOnly(bytes: 1000), on: RequestMatch(resource: "objects"), calls: 1...1) }
         await #expect(throws: APIError.self) { try await put(session, "bytes 0-4999/5000", 5000) }
         #expect(try await put(session, "bytes */5000").headers["Range"] == "bytes=0-999")
         #expect(try await put(session, "bytes 1000-4999/5000", 4000).status == 200)

@@ -133,7 +133,8 @@ import Testing
     @Test func `files on disk hold the same bytes and go with their objects`() async throws {
         let directory = try TemporaryDirectory()
         let fixture = CloudFixture(stateDirectory: directory.path)
-        try await fixture.createBucket()
+        try await fixture.createBucket(
+            "bucket", ["softDeletePolicy": ["retentionDurationSeconds": "0"]])
         _ = try await fixture.upload("a", "123456789")
         _ = try await fixture.upload("empty", "")
         #expect(try await fixture.read("a") == "123456789")
@@ -177,7 +178,7 @@ import Testing
     }
 
     @Test func `unknown parameters, methods and names are refused`() async throws {
-        let fixture = CloudFixture()
+        let fixture = CloudFixture(isWrong: true)
         try await fixture.createBucket()
         let storage = CloudFixture.storage
         #expect(try await fixture.call(.get, "\(storage)/b/bucket/o?preifx=a").status == 400)

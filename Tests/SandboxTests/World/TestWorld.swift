@@ -1,3 +1,4 @@
+import CloudChecks
 import Encoding
 import HTTP
 import Sandbox
@@ -23,6 +24,7 @@ struct TestWorld {
             crds: crds, adminToken: TestWorld.token, clock: clock, images: [TestWorld.image: program],
             stateDirectory: temporary.path, seed: 7)
         configuration.cloud.script.stockouts = stockouts
+        configuration.cloud.inspection = .ofTests
         world = try SandboxWorld(configuration)
     }
 

@@ -2,7 +2,6 @@ internal import Encoding
 
 /// The resources as container v1 writes them: default values (0, false, empty) are left out.
 extension ContainerAPI {
-    private var parent: String { "projects/\(configuration.project)/locations/\(configuration.location)" }
     private var cluster: String { "\(parent)/clusters/\(configuration.clusterName)" }
     private var root: String { "https://container.googleapis.com/v1/" }
 
@@ -28,8 +27,7 @@ extension ContainerAPI {
         value["selfLink"] = .string("\(root)\(cluster)/nodePools/\(pool.name)")
         value["version"] = "1.33.5-gke.1080000"
         value["podIpv4CidrSize"] = 24
-        value["etag"] = .string(
-            StableHash.hex(UInt32(truncatingIfNeeded: StableHash.fnv1a("\(pool.serial)/\(pool.revision)"))))
+        value["etag"] = .string(pool.etag)
         value["instanceGroupUrls"] = .array(
             pool.zones.map { zone in
                 let group = pool.instanceName(zone: zone, cluster: configuration.clusterName, slot: 0).dropLast(5)
@@ -62,7 +60,7 @@ extension ContainerAPI {
     private func conditions(_ failure: ContainerState.Failure) -> JSONValue {
         [
             [
-                "canonicalCode": "RESOURCE_EXHAUSTED", "code": .string(failure.code),
+                "canonicalCode": .string(failure.canonicalCode), "code": .string(failure.code),
                 "message": .string(failure.message),
             ]
         ]
@@ -79,7 +77,7 @@ extension ContainerAPI {
         ]
         if let end = operation.end { value["endTime"] = .string(end.description) }
         if let failure = operation.failure {
-            value["error"] = ["code": 8, "message": .string(failure.message)]
+            value["error"] = ["code": .integer(failure.number), "message": .string(failure.message)]
             value["statusMessage"] = .string(failure.message)
             value["nodepoolConditions"] = conditions(failure)
         }

@@ -7,27 +7,49 @@ struct ContainerAPI: Sendable {
 
     /// A call that is understood; path and method are known, the body is not read yet.
     enum Call: Sendable {
-        case cluster, listPools, listOperations, createPool
+        case cluster, listClusters, serverConfig, listPools, listOperations, createPool
         case pool(String)
         case deletePool(String)
         case setSize(String)
+        case setAutoscaling(String)
+        case updatePool(String)
         case operation(String)
+        case cancelOperation(String)
+
+        /// What the caller must be allowed to do.
+        var permission: String {
+            switch self {
+            case .cluster, .listPools, .pool: "container.clusters.get"
+            case .listClusters: "container.clusters.list"
+            case .serverConfig: "container.clusters.list"
+            case .listOperations: "container.operations.list"
+            case .operation: "container.operations.get"
+            case .createPool, .deletePool, .setSize, .setAutoscaling, .updatePool:
+                "container.clusters.update"
+            case .cancelOperation: "container.operations.update"
+            }
+        }
 
         var method: String {
             switch self {
             case .cluster: "container.clusters.get"
+            case .listClusters: "container.clusters.list"
+            case .serverConfig: "container.getServerConfig"
             case .listPools: "container.nodePools.list"
             case .createPool: "container.nodePools.create"
             case .pool: "container.nodePools.get"
             case .deletePool: "container.nodePools.delete"
             case .setSize: "container.nodePools.setSize"
+            case .setAutoscaling: "container.nodePools.setAutoscaling"
+            case .updatePool: "container.nodePools.update"
+            case .cancelOperation: "container.operations.cancel"
             case .listOperations: "container.operations.list"
             case .operation: "container.operations.get"
             }
         }
     }
 
-    private var parent: String { "projects/\(configuration.project)/locations/\(configuration.location)" }
+    var parent: String { "projects/\(configuration.project)/locations/\(configuration.location)" }
     private var cluster: String { "\(parent)/clusters/\(configuration.clusterName)" }
 
     /// The full name by which Google's asset inventory knows a pool.
@@ -51,7 +73,14 @@ struct ContainerAPI: Sendable {
                 message: "Invalid JSON payload received. Unknown name \"\(unknown.name)\": Cannot bind query "
                     + "parameter. Field '\(unknown.name)' could not be found in request message.")
         }
-        if let rest = name.suffix(after: "\(parent)/operations") { return try operationCall(rest, request.method) }
+        let everywhere = "projects/\(configuration.project)/locations/-/clusters"
+        if request.method == .get, name == everywhere || name == "\(parent)/clusters" {
+            return .listClusters
+        }
+        if request.method == .get, name == "\(parent)/serverConfig" { return .serverConfig }
+        if let rest = name.suffix(after: "\(parent)/operations") {
+            return try operationCall(rest, request.method)
+        }
         if let rest = name.suffix(after: cluster) { return try clusterCall(rest, request.method) }
         if name.hasPrefix("\(parent)/clusters/") { throw Self.notFound(name) }
         throw Self.unknownMethod
@@ -64,6 +93,8 @@ struct ContainerAPI: Sendable {
         switch (method, parts.count) {
         case (.get, 0): return .listOperations
         case (.get, 1): return .operation(String(parts[0]))
+        case (.post, 1) where parts[0].hasSuffix(":cancel"):
+            return .cancelOperation(String(parts[0].dropLast(7)))
         default: throw Self.unknownMethod
         }
     }
@@ -77,7 +108,11 @@ struct ContainerAPI: Sendable {
         case (.post, 1): return .createPool
         case (.get, 2): return .pool(parts[1])
         case (.delete, 2): return .deletePool(parts[1])
-        case (.post, 2) where parts[1].hasSuffix(":setSize"): return .setSize(String(parts[1].dropLast(8)))
+        case (.put, 2): return .updatePool(parts[1])
+        case (.post, 2) where parts[1].hasSuffix(":setSize"):
+            return .setSize(String(parts[1].dropLast(8)))
+        case (.post, 2) where parts[1].hasSuffix(":setAutoscaling"):
+            return .setAutoscaling(String(parts[1].dropLast(15)))
         default: throw Self.unknownMethod
         }
     }
@@ -89,6 +124,10 @@ struct ContainerAPI: Sendable {
         switch call {
         case .cluster:
             return json(clusterWith: state)
+        case .listClusters:
+            return ["clusters": [json(clusterWith: state)]]
+        case .serverConfig:
+            return Self.serverConfig
         case .listPools:
             return list("nodePools", state.pools.values.sorted { $0.name < $1.name }.map(json))
         case .listOperations:
@@ -106,6 +145,14 @@ struct ContainerAPI: Sendable {
             return json(try delete(name, &state, now))
         case .setSize(let name):
             return json(try setSize(name, body, &state, now))
+        case .setAutoscaling(let name):
+            return json(try setAutoscaling(name, body, &state, now))
+        case .updatePool(let name):
+            return json(try update(name, body, &state, now))
+        case .cancelOperation(let name):
+            _ = try Self.message("CancelOperationRequest", body.isEmpty ? Array("{}".utf8) : body)
+            try cancel(name, &state, now)
+            return [:]
         }
     }
 
@@ -128,10 +175,12 @@ struct ContainerAPI: Sendable {
         }
         try refuseWhileBusy(state)
         let operation = state.begin(.create, pool: checked.name, now: now)
-        state.pools[checked.name] = ContainerState.Pool(
+        var pool = ContainerState.Pool(
             name: checked.name, resource: resource, zones: checked.zones,
             targets: Dictionary(uniqueKeysWithValues: checked.zones.map { ($0, checked.nodeCount) }),
             serial: state.nextSerial())
+        pool.followAutoscaling()
+        state.pools[checked.name] = pool
         return operation
     }
 
@@ -155,6 +204,7 @@ struct ContainerAPI: Sendable {
             throw Self.invalid("node_count must be between 0 and 1000.")
         }
         var pool = try pool(name, state)
+        try NodePoolRules(zones: configuration.zones).check(size: count, of: pool.resource)
         try refuseWhileBusy(state)
         for zone in pool.zones {
             pool.targets[zone] = Int(count)
@@ -166,12 +216,12 @@ struct ContainerAPI: Sendable {
         return state.begin(.setSize, pool: name, now: now)
     }
 
-    private func pool(_ name: String, _ state: ContainerState) throws(CloudError) -> ContainerState.Pool {
+    func pool(_ name: String, _ state: ContainerState) throws(CloudError) -> ContainerState.Pool {
         guard let pool = state.pools[name] else { throw Self.notFound("\(cluster)/nodePools/\(name)") }
         return pool
     }
 
-    private func refuseWhileBusy(_ state: ContainerState) throws(CloudError) {
+    func refuseWhileBusy(_ state: ContainerState) throws(CloudError) {
         guard let active = state.activeOperation else { return }
         throw CloudError(
             status: 400, reason: "FAILED_PRECONDITION",
@@ -180,9 +230,10 @@ struct ContainerAPI: Sendable {
 
     // MARK: Errors and bodies
 
-    private static let unknownMethod = CloudError(status: 404, reason: "NOT_FOUND", message: "Method not found.")
+    static let unknownMethod = CloudError(
+        status: 404, reason: "NOT_FOUND", message: "Method not found.")
 
-    private static func notFound(_ name: String) -> CloudError {
+    static func notFound(_ name: String) -> CloudError {
         CloudError(status: 404, reason: "NOT_FOUND", message: "Not found: \(name).")
     }
 
@@ -190,7 +241,7 @@ struct ContainerAPI: Sendable {
         CloudError(status: 400, reason: "INVALID_ARGUMENT", message: message)
     }
 
-    private static func message(_ name: String, _ body: [UInt8]) throws(CloudError) -> JSONValue {
+    static func message(_ name: String, _ body: [UInt8]) throws(CloudError) -> JSONValue {
         guard let value = try? JSONValue(parsing: body) else {
             throw invalid("Invalid JSON payload received. Unexpected end of string.")
         }

@@ -7,6 +7,25 @@ enum ContainerSchema {
 
     private static let text = """
         CreateNodePoolRequest clusterId:string nodePool:NodePool parent:string projectId:string zone:string
+        UpdateNodePoolRequest accelerators:[AcceleratorConfig] bootDisk:BootDisk clusterId:string
+          confidentialNodes:ConfidentialNodes consolidationDelay:duration containerdConfig:ContainerdConfig
+          diskSizeGb:int64 diskType:string etag:string fastSocket:FastSocket flexStart:bool gcfsConfig:GcfsConfig
+          gvnic:VirtualNIC image:string imageProject:string imageType:string kubeletConfig:NodeKubeletConfig
+          labels:NodeLabels linuxNodeConfig:LinuxNodeConfig locations:[string] loggingConfig:NodePoolLoggingConfig
+          machineType:string maintenancePolicy:NodePoolMaintenancePolicy maxRunDuration:duration name:string
+          nodeConfigUpdateMode:(NODE_CONFIG_UPDATE_MODE_UNSPECIFIED|LIVE_UPDATE_WITHOUT_DRAIN)
+          nodeDrainConfig:NodeDrainConfig nodeNetworkConfig:NodeNetworkConfig nodePoolId:string nodeVersion:string
+          projectId:string queuedProvisioning:QueuedProvisioning resourceLabels:ResourceLabels
+          resourceManagerTags:ResourceManagerTags storagePools:[string] tags:NetworkTags taintConfig:TaintConfig
+          taints:NodeTaints upgradeSettings:UpgradeSettings windowsNodeConfig:WindowsNodeConfig
+          workloadMetadataConfig:WorkloadMetadataConfig zone:string
+        SetNodePoolAutoscalingRequest autoscaling:NodePoolAutoscaling clusterId:string name:string nodePoolId:string
+          projectId:string zone:string
+        CancelOperationRequest name:string operationId:string projectId:string zone:string
+        NodeLabels labels:{string}
+        ResourceLabels labels:{string}
+        NetworkTags tags:[string]
+        NodeTaints taints:[NodeTaint]
         SetNodePoolSizeRequest clusterId:string name:string nodeCount:int32 nodePoolId:string projectId:string
           zone:string
         NodePool autopilotConfig:AutopilotConfig autoscaling:NodePoolAutoscaling

@@ -38,6 +38,10 @@ extension ContainerState {
 
     private mutating func advanceOperation(_ index: Int, to now: Timestamp, in world: World) {
         let operation = operations[index]
+        guard !world.script.stuckOperations.contains(operation.kind.rawValue) else {
+            operations[index].isRunning = now >= operation.start + world.timings.pending
+            return
+        }
         guard now >= operation.start + world.timings.pending else { return }
         operations[index].isRunning = true
         switch operation.kind {
@@ -47,8 +51,9 @@ extension ContainerState {
             pools[operation.pool] = nil
             operations[index].end = due
         case .create:
-            advanceResize(index, begin: operation.start + world.timings.createNodePool, to: now, in: world)
-        case .setSize:
+            advanceResize(
+                index, begin: operation.start + world.timings.createNodePool, to: now, in: world)
+        case .setSize, .update:
             advanceResize(index, begin: operation.start, to: now, in: world)
         }
     }
@@ -57,13 +62,16 @@ extension ContainerState {
     private mutating func advanceResize(_ index: Int, begin: Timestamp, to now: Timestamp, in world: World) {
         let name = operations[index].pool
         guard now >= begin, var pool = pools[name] else { return }
-        let hasWork = !pool.isComplete || operations[index].kind == .setSize
+        let hasWork = !pool.isComplete || operations[index].kind != .create
         let due = hasWork ? begin + world.timings.setSize : begin
         guard now >= due else { return }
         pool.instances.removeAll { $0.state == .stopping }
         // The first try is due then, however far the clock has leapt; later ones are now.
         let moment = operations[index].hasTried ? now : due
         operations[index].hasTried = true
+        if let code = world.script.poolFailures[name] {
+            return fail(index, &pool, code, at: moment, in: world)
+        }
         let obstacle = addInstances(to: &pool, now: moment, in: world)
         pool.revision += 1
         if let obstacle {
@@ -85,6 +93,26 @@ extension ContainerState {
         pools[name] = pool
     }
 
+    /// Ends an operation as the script says; the pool stays, with the machines that it had.
+    private mutating func fail(
+        _ index: Int, _ pool: inout Pool, _ code: String, at moment: Timestamp, in world: World
+    ) {
+        let zone = pool.zones.first ?? ""
+        let failure = Failure(
+            code: code,
+            message: "Google Compute Engine: Not all instances running in IGM after "
+                + "\((moment - operations[index].start).components.seconds)s. Expected "
+                + "\(pool.targets.values.reduce(0, +)), running \(pool.instances.count). Current errors: [\(code)]: "
+                + "Instance '\(pool.instanceName(zone: zone, cluster: world.cluster, slot: 0))' creation failed.",
+            canonicalCode: "INTERNAL", number: 13)
+        pool.failure = failure
+        pool.status = pool.instances.isEmpty ? .error : .runningWithError
+        pool.revision += 1
+        pools[pool.name] = pool
+        operations[index].failure = failure
+        operations[index].end = moment
+    }
+
     // MARK: Machines
 
     private enum Obstacle { case stockout, quota }
@@ -92,6 +120,7 @@ extension ContainerState {
     /// Adds what is missing where it is to be had; what stood in the way, if anything did.
     private mutating func addInstances(to pool: inout Pool, now: Timestamp, in world: World) -> Obstacle? {
         var obstacle: Obstacle?
+        let before = pool.instances
         let provisioning = pool.provisioning
         var used = pool.instances.count
         for other in pools.values where other.name != pool.name && other.provisioning == provisioning {
@@ -109,6 +138,7 @@ extension ContainerState {
                 }
             }
         }
+        if pool.isAtomic, obstacle != nil { pool.instances = before }
         return obstacle
     }
 
@@ -127,7 +157,8 @@ extension ContainerState {
 
     /// The managed instance group keeps trying to reach its size, also after the operation has given up.
     private mutating func replaceInstances(of name: String, now: Timestamp, in world: World) {
-        guard var pool = pools[name], pool.status != .stopping, !pool.isComplete, now >= pool.retryAt ?? now,
+        guard var pool = pools[name], pool.status != .stopping, world.script.poolFailures[name] == nil,
+            !pool.isComplete, now >= pool.retryAt ?? now,
             activeOperation?.pool != name
         else { return }
         if addInstances(to: &pool, now: now, in: world) == nil {
@@ -144,8 +175,13 @@ extension ContainerState {
         let running = pool.instances.count
         let zone = pool.zones.first { pool.missing(in: $0) > 0 } ?? pool.zones.first ?? ""
         let instance = pool.instanceName(zone: zone, cluster: world.cluster, slot: running)
+        let start =
+            pool.isAtomic
+            ? "Atomic resize failed with [\(obstacle == .stockout ? "GCE_STOCKOUT" : "GCE_QUOTA_EXCEEDED")]: "
+            : ""
         let counts =
-            "Not all instances running in IGM after \(seconds.components.seconds)s. Expected \(expected), "
+            start
+            + "Not all instances running in IGM after \(seconds.components.seconds)s. Expected \(expected), "
             + "running \(running), transitioning \(expected - running). Current errors:"
         switch obstacle {
         case .stockout:

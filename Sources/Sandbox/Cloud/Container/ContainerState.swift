@@ -23,6 +23,7 @@ struct ContainerState: Sendable {
             case provisioning = "PROVISIONING"
             case running = "RUNNING"
             case runningWithError = "RUNNING_WITH_ERROR"
+            case reconciling = "RECONCILING"
             case stopping = "STOPPING"
             case error = "ERROR"
         }
@@ -30,9 +31,12 @@ struct ContainerState: Sendable {
 
     /// Why machines could not be had.
     struct Failure: Sendable, Equatable {
-        /// `GCE_STOCKOUT` or `GCE_QUOTA_EXCEEDED`.
+        /// `GCE_STOCKOUT`, `GCE_QUOTA_EXCEEDED` or what the script says.
         var code: String
         var message: String
+        var canonicalCode = "RESOURCE_EXHAUSTED"
+        /// gRPC's.
+        var number: Int64 = 8
     }
 
     struct Operation: Sendable {
@@ -40,6 +44,7 @@ struct ContainerState: Sendable {
             case create = "CREATE_NODE_POOL"
             case setSize = "SET_NODE_POOL_SIZE"
             case delete = "DELETE_NODE_POOL"
+            case update = "UPGRADE_NODES"
         }
 
         var name: String
@@ -84,6 +89,31 @@ extension ContainerState.Pool {
         if config?["spot"]?.boolValue == true || config?["preemptible"]?.boolValue == true { return .spot }
         if config?["flexStart"]?.boolValue == true { return .flexstart }
         return .standard
+    }
+
+    /// Differs after every change.
+    var etag: String {
+        StableHash.hex(UInt32(truncatingIfNeeded: StableHash.fnv1a("\(serial)/\(revision)")))
+    }
+
+    /// A slice of several TPU hosts: all of its machines, or none.
+    var isAtomic: Bool { resource.value(at: ["placementPolicy", "tpuTopology"]) != nil }
+
+    /// Keeps the sizes between the limits of the autoscaler, of which there is no more here: who tests scaling up says
+    /// it with `SimulatedCloud.autoscale`.
+    mutating func followAutoscaling() {
+        guard let autoscaling = resource["autoscaling"], autoscaling["enabled"]?.boolValue == true
+        else { return }
+        func number(_ name: String) -> Int? { autoscaling[name]?.integerValue.map { Int($0) } }
+        for zone in zones {
+            let wanted = max(targets[zone] ?? 0, number("minNodeCount") ?? 0)
+            targets[zone] = min(wanted, number("maxNodeCount") ?? .max)
+        }
+        var missing = (number("totalMinNodeCount") ?? 0) - targets.values.reduce(0, +)
+        while missing > 0, let zone = zones.min(by: { targets[$0] ?? 0 < targets[$1] ?? 0 }) {
+            targets[zone, default: 0] += 1
+            missing -= 1
+        }
     }
 
     /// From `config.maxRunDuration`.

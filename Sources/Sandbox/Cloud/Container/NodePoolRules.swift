@@ -27,10 +27,11 @@ struct NodePoolRules {
         guard (0...1000).contains(count) else {
             throw ContainerAPI.invalid("node_pool.initial_node_count must be between 0 and 1000.")
         }
-        if pool.value(at: ["autoscaling", "enabled"])?.boolValue == true {
-            throw ContainerAPI.invalid("node_pool.autoscaling: the sandbox has no cluster autoscaler.")
-        }
+        try check(autoscaling: pool["autoscaling"])
         try check(config: pool["config"] ?? [:])
+        try checkProvisioning(pool)
+        try checkAccelerators(pool["config"] ?? [:])
+        try checkSlice(pool, nodeCount: count)
         return Checked(name: name, zones: wanted.isEmpty ? zones : wanted, nodeCount: Int(count))
     }
 

@@ -28,6 +28,10 @@ struct LifecycleRules: Sendable {
                     throw Self.invalid("\(name) must not be negative.")
                 }
             }
+            for name in conditions["matchesStorageClass"]?.arrayValue ?? []
+            where !Self.storageClasses.contains(name.stringValue ?? "") {
+                throw Self.invalid("matchesStorageClass has an unknown storage class.")
+            }
             switch rule.value(at: ["action", "type"])?.stringValue {
             case "Delete": break
             case "SetStorageClass":
@@ -116,6 +120,7 @@ struct LifecycleRules: Sendable {
 extension StorageState {
     /// Applies every bucket's lifecycle rules to every version.
     mutating func applyLifecycle(now: Timestamp) {
+        purgeSoftDeleted(now: now)
         for (bucketName, bucket) in buckets {
             let rules = LifecycleRules(settings: bucket.settings)
             if rules.isEmpty { continue }
@@ -123,8 +128,9 @@ extension StorageState {
                 for (index, object) in versions.enumerated() {
                     switch rules.effect(on: object, newerCount: versions.count - 1 - index, now: now) {
                     case nil: break
+                    case .delete where !bucket.mayRemove(object, now: now): break
                     case .delete where object.isLive: buckets[bucketName]?.retireLive(name, now: now)
-                    case .delete: buckets[bucketName]?.remove(name, generation: object.generation)
+                    case .delete: buckets[bucketName]?.remove(name, generation: object.generation, now: now)
                     case .setStorageClass(let target):
                         buckets[bucketName]?.setStorageClass(target, of: object, now: now)
                     }

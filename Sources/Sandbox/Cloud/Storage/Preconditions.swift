@@ -12,12 +12,19 @@ struct Preconditions: Sendable, Equatable {
         "ifGenerationMatch", "ifGenerationNotMatch", "ifMetagenerationMatch", "ifMetagenerationNotMatch",
     ]
 
+    /// Of a rewrite's source.
+    static let sourceParameters: Set<String> = [
+        "ifSourceGenerationMatch", "ifSourceGenerationNotMatch", "ifSourceMetagenerationMatch",
+        "ifSourceMetagenerationNotMatch",
+    ]
+
+    /// - Parameter prefix: `ifSource` for the conditions of a source.
     /// - Throws: 400 when one of them is no number.
-    init(_ url: HTTPURL) throws(CloudError) {
-        generationMatch = try Self.number(url, "ifGenerationMatch")
-        generationNotMatch = try Self.number(url, "ifGenerationNotMatch")
-        metagenerationMatch = try Self.number(url, "ifMetagenerationMatch")
-        metagenerationNotMatch = try Self.number(url, "ifMetagenerationNotMatch")
+    init(_ url: HTTPURL, prefix: String = "if") throws(CloudError) {
+        generationMatch = try Self.number(url, prefix + "GenerationMatch")
+        generationNotMatch = try Self.number(url, prefix + "GenerationNotMatch")
+        metagenerationMatch = try Self.number(url, prefix + "MetagenerationMatch")
+        metagenerationNotMatch = try Self.number(url, prefix + "MetagenerationNotMatch")
     }
 
     /// - Parameters: 0 when there is no live version.

@@ -4,6 +4,7 @@ internal import HTTP
 extension StorageAPI {
     func listBuckets(_ context: Context, _ state: StorageState) throws(CloudError) -> JSONValue {
         try check(project: context)
+        if context.request.url.queryValue("softDeleted") == "true" { return listSoftDeletedBuckets(context, state) }
         let prefix = context.request.url.queryValue("prefix") ?? ""
         let names = state.buckets.keys.filter { $0.hasPrefix(prefix) }.sorted()
         let after = try Self.pageStart(context.request.url)
@@ -44,6 +45,9 @@ extension StorageAPI {
     }
 
     func getBucket(_ name: String, _ context: Context, _ state: StorageState) throws(CloudError) -> JSONValue {
+        if context.request.url.queryValue("softDeleted") == "true" {
+            return json(try softDeletedBucket(name, context, state))
+        }
         let bucket = try bucket(name, context, state)
         try Preconditions(context.request.url).check(
             generation: bucket.generation, metageneration: bucket.metageneration, isRead: true)
@@ -86,6 +90,11 @@ extension StorageAPI {
                 message: "The bucket you tried to delete is not empty.")
         }
         state.buckets[name] = nil
+        if bucket.softDeleteDuration > .zero {
+            state.softDeletedBuckets.append(
+                SoftDeletedBucket(
+                    bucket: bucket, deleted: context.now, hardDelete: context.now + bucket.softDeleteDuration))
+        }
         for (id, session) in state.sessions where session.bucket == name {
             state.sessions[id] = nil
             state.lostSessions.insert(id)
@@ -108,7 +117,7 @@ extension StorageAPI {
     }
 
     /// JSON merge patch (RFC 7386).
-    private static func merged(_ target: JSONValue, _ patch: JSONValue) -> JSONValue {
+    static func merged(_ target: JSONValue, _ patch: JSONValue) -> JSONValue {
         guard case .object(let changes) = patch else { return patch }
         var result = target.objectValue == nil ? JSONValue.object([:]) : target
         for (key, change) in changes {
@@ -127,6 +136,10 @@ extension StorageAPI {
         if settings["storageClass"] == nil { settings["storageClass"] = "STANDARD" }
         if settings["softDeletePolicy"] == nil {
             settings["softDeletePolicy"] = ["retentionDurationSeconds": "604800"]
+        }
+        // 64-bit integers are strings in replies, however they came.
+        for path in [["softDeletePolicy", "retentionDurationSeconds"], ["retentionPolicy", "retentionPeriod"]] {
+            if let number = settings.value(at: path)?.integerValue { settings.set(.string(String(number)), at: path) }
         }
         if settings.value(at: ["iamConfiguration", "publicAccessPrevention"]) == nil {
             settings.set("inherited", at: ["iamConfiguration", "publicAccessPrevention"])
@@ -155,6 +168,12 @@ extension StorageAPI {
         guard labels.count <= 64, labels.allSatisfy({ isLabel($0, $1.stringValue ?? "") }) else {
             throw invalid("Labels are at most 64; keys and values have lower-case letters, digits, '-' and '_'.")
         }
+        let rules = settings.value(at: ["lifecycle", "rule"])?.arrayValue ?? []
+        if settings.value(at: ["autoclass", "enabled"])?.boolValue == true,
+            rules.contains(where: { $0.value(at: ["action", "type"]) == "SetStorageClass" })
+        {
+            throw invalid("A bucket with Autoclass cannot have SetStorageClass lifecycle rules.")
+        }
         try LifecycleRules(settings: settings).check()
     }
 
@@ -174,7 +193,7 @@ extension StorageAPI {
             && bytes.allSatisfy { isAlphanumeric($0) || $0 == 0x2D || $0 == 0x5F || $0 == 0x2E }
     }
 
-    private func json(_ bucket: StoredBucket) -> JSONValue {
+    func json(_ bucket: StoredBucket) -> JSONValue {
         var value = bucket.settings
         let location = bucket.settings["location"]?.stringValue ?? "US"
         let multiRegions = ["US", "EU", "ASIA"]

@@ -5,12 +5,14 @@ extension StorageAPI {
     /// What a list can hold: a version of an object, or a prefix that stands for everything below it.
     private enum Entry {
         case object(StoredObject)
+        case softDeleted(SoftDeletedObject)
         case prefix(String)
 
         /// Sorts by name, then by generation; the page token names the last entry by it.
         var key: String {
             switch self {
             case .object(let object): "\(object.name)\u{0}\(Self.padded(object.generation))"
+            case .softDeleted(let gone): "\(gone.object.name)\u{0}\(Self.padded(gone.object.generation))"
             case .prefix(let prefix): prefix
             }
         }
@@ -26,7 +28,8 @@ extension StorageAPI {
     ) throws(CloudError) -> JSONValue {
         let bucket = try bucket(bucketName, context, state)
         let url = context.request.url
-        let entries = entries(of: bucket, url)
+        let entries =
+            url.queryValue("softDeleted") == "true" ? softDeleted(of: bucket, context) : entries(of: bucket, url)
         let after = try Self.pageStart(url)
         let size = try Self.pageSize(url)
         // Cloud Storage sorts by UTF-8, not by the rules of a language.
@@ -37,6 +40,7 @@ extension StorageAPI {
         for entry in page {
             switch entry {
             case .object(let object): objects.append(json(object, bucket: bucketName, context))
+            case .softDeleted(let object): objects.append(json(object, bucket: bucketName, context))
             case .prefix(let prefix): prefixes.append(.string(prefix))
             }
         }
@@ -45,6 +49,12 @@ extension StorageAPI {
         if !prefixes.isEmpty { value["prefixes"] = .array(prefixes) }
         if rest.count > size, let last = page.last { value["nextPageToken"] = .string(Self.pageToken(last.key)) }
         return value
+    }
+
+    private func softDeleted(of bucket: StoredBucket, _ context: Context) -> [Entry] {
+        let prefix = context.request.url.queryValue("prefix") ?? ""
+        let gone = bucket.softDeleted.filter { $0.object.name.hasPrefix(prefix) && $0.hardDelete > context.now }
+        return gone.map(Entry.softDeleted).sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
     }
 
     private func entries(of bucket: StoredBucket, _ url: HTTPURL) -> [Entry] {

@@ -147,6 +147,7 @@ extension StorageAPI {
         try session.preconditions.check(
             generation: live?.generation ?? 0, metageneration: live?.metageneration ?? 0)
         var pending = session.blob
+        if let live, !bucket.isVersioned { try bucket.checkRemovable(live, now: context.now) }
         let blob = try pending.finished()
         var attributes = session.attributes
         for (key, actual, title) in [("crc32c", blob.crc32c, "CRC32C"), ("md5Hash", blob.md5, "MD5 hash")] {
@@ -161,10 +162,11 @@ extension StorageAPI {
             storageClass: storageClass, blob: blob, created: context.now, updated: context.now,
             classChanged: context.now)
         state.buckets[session.bucket]?.put(object, now: context.now)
+        limitSoftDeleted(&state)
         return json(object, bucket: session.bucket, context)
     }
 
-    private func checkSpace(_ more: Int, _ state: StorageState) throws(CloudError) {
+    func checkSpace(_ more: Int, _ state: StorageState) throws(CloudError) {
         guard state.usedBytes + Int64(more) <= configuration.maximumStorageBytes else {
             throw CloudError(
                 status: 403, reason: "quotaExceeded",
@@ -172,7 +174,7 @@ extension StorageAPI {
         }
     }
 
-    private static func objectName(_ name: String?) throws(CloudError) -> String {
+    static func objectName(_ name: String?) throws(CloudError) -> String {
         guard let name, !name.isEmpty else {
             throw CloudError(status: 400, reason: "required", message: "Required", location: "name")
         }

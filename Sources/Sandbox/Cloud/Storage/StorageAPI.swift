@@ -11,7 +11,7 @@ struct StorageAPI: Sendable {
         var request: HTTPRequest
         var now: Timestamp
         var script: CloudScript
-        /// A chunk keeps only this many of its bytes (`CloudFault.Action.keepOnly`).
+        /// A chunk keeps only this many of its bytes (`FaultAction.keepOnly`).
         var chunkLimit: Int?
 
         /// Links in replies lead back to where the request came: Google's own host, or the emulator by its address.
@@ -42,6 +42,19 @@ struct StorageAPI: Sendable {
         case .insertObject(let bucket): try insertObject(bucket, context, &state)
         case .upload(let session): try upload(session, context, &state)
         case .cancelUpload(let session): try cancelUpload(session, &state)
+        case .patchObject(let bucket, let name): .json(try patchObject(bucket, name, context, &state))
+        case .restoreObject(let bucket, let name): .json(try restoreObject(bucket, name, context, &state))
+        case .compose(let bucket, let name): .json(try compose(bucket, name, context, &state))
+        case .rewrite(let source, let destination): .json(try rewrite(source, to: destination, context, &state))
+        case .restoreBucket(let name): .json(try restoreBucket(name, context, &state))
+        case .serviceAccount: .json(serviceAccount)
+        case .policy(let bucket): .json(try policy(bucket, context, state))
+        case .setPolicy(let bucket): .json(try setPolicy(bucket, context, &state))
+        case .testPermissions(let bucket): .json(try testPermissions(bucket, context, state))
+        case .listNotifications(let bucket): .json(try listNotifications(bucket, context, state))
+        case .insertNotification(let bucket): .json(try insertNotification(bucket, context, &state))
+        case .notification(let bucket, let id): .json(try notification(bucket, id, context, state))
+        case .deleteNotification(let bucket, let id): try deleteNotification(bucket, id, context, &state)
         }
     }
 
@@ -52,6 +65,10 @@ struct StorageAPI: Sendable {
     ) throws(CloudError) -> (object: StoredObject, json: JSONValue) {
         let bucket = try bucket(bucketName, context, state)
         let generation = try Preconditions.number(context.request.url, "generation")
+        if context.request.url.queryValue("softDeleted") == "true" {
+            let found = try softDeleted(name, in: bucket, context)
+            return (found.object, json(found, bucket: bucketName, context))
+        }
         guard let object = bucket.object(name, generation: generation) else {
             throw Self.notFound("No such object: \(bucketName)/\(name)")
         }
@@ -68,7 +85,8 @@ struct StorageAPI: Sendable {
             "Content-Type": object.attributes["contentType"]?.stringValue ?? "application/octet-stream",
             "ETag": object.etag,
             "X-Goog-Generation": String(object.generation), "X-Goog-Metageneration": String(object.metageneration),
-            "X-Goog-Hash": "crc32c=\(blob.crc32c),md5=\(blob.md5)", "X-Goog-Storage-Class": object.storageClass,
+            "X-Goog-Hash": "crc32c=\(blob.crc32c)" + (object.componentCount == nil ? ",md5=\(blob.md5)" : ""),
+            "X-Goog-Storage-Class": object.storageClass,
             "X-Goog-Stored-Content-Length": String(blob.size), "Accept-Ranges": "bytes",
         ]
         var range = 0..<blob.size
@@ -135,10 +153,11 @@ struct StorageAPI: Sendable {
         try Preconditions(context.request.url).check(
             generation: object?.generation ?? 0, metageneration: object?.metageneration ?? 0)
         guard let object else { throw Self.notFound("No such object: \(bucketName)/\(name)") }
+        if generation != nil || !bucket.isVersioned { try bucket.checkRemovable(object, now: context.now) }
         if generation == nil {
             state.buckets[bucketName]?.retireLive(name, now: context.now)
         } else {
-            state.buckets[bucketName]?.remove(name, generation: object.generation)
+            state.buckets[bucketName]?.remove(name, generation: object.generation, now: context.now)
         }
         return HTTPReply(status: 204)
     }
@@ -184,7 +203,7 @@ struct StorageAPI: Sendable {
             "generation": .string(String(object.generation)),
             "metageneration": .string(String(object.metageneration)),
             "size": .string(String(object.blob.size)), "crc32c": .string(object.blob.crc32c),
-            "md5Hash": .string(object.blob.md5), "storageClass": .string(object.storageClass),
+            "storageClass": .string(object.storageClass),
             "timeCreated": .string(object.created.description), "updated": .string(object.updated.description),
             "timeStorageClassUpdated": .string(object.classChanged.description),
             "etag": .string(object.etag),
@@ -193,6 +212,11 @@ struct StorageAPI: Sendable {
                 "\(context.origin)/download/storage/v1/\(path)?generation=\(object.generation)&alt=media"),
         ]
         for (key, member) in members { value[key] = member }
+        if let count = object.componentCount {
+            value["componentCount"] = .integer(Int64(count))
+        } else {
+            value["md5Hash"] = .string(object.blob.md5)
+        }
         if let deleted = object.deleted { value["timeDeleted"] = .string(deleted.description) }
         return value
     }

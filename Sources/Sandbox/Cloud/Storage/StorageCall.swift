@@ -8,6 +8,18 @@ enum StorageCall: Sendable {
     case object(String, String), media(String, String), deleteObject(String, String)
     /// A chunk, a status query or a cancellation of a resumable upload.
     case upload(session: String), cancelUpload(session: String)
+    case patchObject(String, String), restoreObject(String, String), compose(String, String)
+    case rewrite(source: ObjectName, destination: ObjectName)
+    case restoreBucket(String), serviceAccount
+    case policy(String), setPolicy(String), testPermissions(String)
+    case listNotifications(String), insertNotification(String)
+    case notification(String, id: String), deleteNotification(String, id: String)
+
+    /// A bucket and a name in it.
+    struct ObjectName: Sendable, Hashable {
+        var bucket: String
+        var name: String
+    }
 
     /// The id by which faults and counters know it.
     var method: String {
@@ -24,23 +36,50 @@ enum StorageCall: Sendable {
         case .deleteObject: "storage.objects.delete"
         case .upload: "storage.objects.insert.chunk"
         case .cancelUpload: "storage.objects.insert.cancel"
+        case .patchObject: "storage.objects.patch"
+        case .restoreObject: "storage.objects.restore"
+        case .compose: "storage.objects.compose"
+        case .rewrite: "storage.objects.rewrite"
+        case .restoreBucket: "storage.buckets.restore"
+        case .serviceAccount: "storage.projects.serviceAccount.get"
+        case .policy: "storage.buckets.getIamPolicy"
+        case .setPolicy: "storage.buckets.setIamPolicy"
+        case .testPermissions: "storage.buckets.testIamPermissions"
+        case .listNotifications: "storage.notifications.list"
+        case .insertNotification: "storage.notifications.insert"
+        case .notification: "storage.notifications.get"
+        case .deleteNotification: "storage.notifications.delete"
         }
     }
 
     private var parameters: Set<String> {
         switch self {
-        case .listBuckets: ["project", "prefix", "maxResults", "pageToken", "projection"]
+        case .listBuckets:
+            ["project", "prefix", "maxResults", "pageToken", "projection", "softDeleted", "returnPartialSuccess"]
         case .insertBucket: ["project", "projection", "enableObjectRetention", "predefinedAcl"]
-        case .bucket, .patchBucket: ["projection"]
+        case .bucket: ["projection", "generation", "softDeleted"]
+        case .patchBucket: ["projection"]
         case .deleteBucket: []
         case .listObjects:
             [
                 "prefix", "delimiter", "startOffset", "endOffset", "versions", "matchGlob", "maxResults", "pageToken",
-                "projection", "includeTrailingDelimiter",
+                "projection", "includeTrailingDelimiter", "softDeleted",
             ]
         case .insertObject: ["uploadType", "name", "contentEncoding", "projection"]
-        case .object, .media: ["generation", "projection"]
+        case .object, .media: ["generation", "projection", "softDeleted"]
         case .deleteObject: ["generation"]
+        case .patchObject: ["generation", "projection"]
+        case .restoreObject, .restoreBucket: ["generation", "projection", "copySourceAcl"]
+        case .compose: ["kmsKeyName"]
+        case .rewrite:
+            Preconditions.sourceParameters.union([
+                "rewriteToken", "maxBytesRewrittenPerCall", "sourceGeneration", "projection",
+            ])
+        case .policy: ["optionsRequestedPolicyVersion"]
+        case .testPermissions: ["permissions"]
+        case .setPolicy, .serviceAccount, .listNotifications, .insertNotification, .notification,
+            .deleteNotification:
+            []
         case .upload, .cancelUpload: ["uploadType", "upload_id", "name"]
         }
     }
@@ -76,8 +115,14 @@ enum StorageCall: Sendable {
         {
             return .media(segments[4], segments[6])
         }
+        if method == .get, segments.count == 5, segments.starts(with: ["storage", "v1", "projects"]),
+            segments[4] == "serviceAccount"
+        {
+            return .serviceAccount
+        }
         guard segments.starts(with: ["storage", "v1", "b"]) else { throw unknownMethod }
         let rest = Array(segments.dropFirst(3))
+        if let call = other(method, rest) { return call }
         switch (method, rest.count) {
         case (.get, 0): return .listBuckets
         case (.post, 0): return .insertBucket
@@ -89,6 +134,29 @@ enum StorageCall: Sendable {
             return url.queryValue("alt") == "media" ? .media(rest[0], rest[2]) : .object(rest[0], rest[2])
         case (.delete, 3) where rest[1] == "o": return .deleteObject(rest[0], rest[2])
         default: throw unknownMethod
+        }
+    }
+
+    /// Policies, notifications, and what makes objects from others.
+    private static func other(_ method: HTTPMethod, _ rest: [String]) -> StorageCall? {
+        guard rest.count >= 2, let bucket = rest.first else { return nil }
+        switch (method, rest.count, rest[1]) {
+        case (.get, 2, "iam"): return .policy(bucket)
+        case (.put, 2, "iam"): return .setPolicy(bucket)
+        case (.get, 3, "iam") where rest[2] == "testPermissions": return .testPermissions(bucket)
+        case (.post, 2, "restore"): return .restoreBucket(bucket)
+        case (.get, 2, "notificationConfigs"): return .listNotifications(bucket)
+        case (.post, 2, "notificationConfigs"): return .insertNotification(bucket)
+        case (.get, 3, "notificationConfigs"): return .notification(bucket, id: rest[2])
+        case (.delete, 3, "notificationConfigs"): return .deleteNotification(bucket, id: rest[2])
+        case (.patch, 3, "o"): return .patchObject(bucket, rest[2])
+        case (.post, 4, "o") where rest[3] == "compose": return .compose(bucket, rest[2])
+        case (.post, 4, "o") where rest[3] == "restore": return .restoreObject(bucket, rest[2])
+        case (.post, 8, "o") where rest[3] == "rewriteTo" && rest[4] == "b" && rest[6] == "o":
+            return .rewrite(
+                source: ObjectName(bucket: bucket, name: rest[2]),
+                destination: ObjectName(bucket: rest[5], name: rest[7]))
+        default: return nil
         }
     }
 
@@ -107,4 +175,27 @@ enum StorageCall: Sendable {
 
     private static let unknownMethod = CloudError(
         status: 404, reason: "notFound", message: "The sandbox's Cloud Storage has no such method.")
+}
+
+extension StorageCall {
+    /// What the caller must be allowed to do; nil where the session's address is the permission.
+    var permission: String? {
+        switch self {
+        case .listBuckets: "storage.buckets.list"
+        case .insertBucket: "storage.buckets.create"
+        case .bucket, .listNotifications, .notification: "storage.buckets.get"
+        case .patchBucket, .insertNotification, .deleteNotification: "storage.buckets.update"
+        case .deleteBucket: "storage.buckets.delete"
+        case .restoreBucket: "storage.buckets.restore"
+        case .policy: "storage.buckets.getIamPolicy"
+        case .setPolicy: "storage.buckets.setIamPolicy"
+        case .listObjects: "storage.objects.list"
+        case .insertObject, .compose, .rewrite: "storage.objects.create"
+        case .object, .media: "storage.objects.get"
+        case .patchObject: "storage.objects.update"
+        case .deleteObject: "storage.objects.delete"
+        case .restoreObject: "storage.objects.restore"
+        case .upload, .cancelUpload, .testPermissions, .serviceAccount: nil
+        }
+    }
 }

@@ -22,6 +22,14 @@ enum StorageSchema {
           metageneration:- name:string owner:- restoreToken:- retention:ObjectRetention
           retentionExpirationTime:- selfLink:- size:- softDeleteTime:- storageClass:string temporaryHold:bool
           timeCreated:- timeDeleted:- timeFinalized:- timeStorageClassUpdated:- updated:-
+        ComposeRequest deleteSourceObjects:bool destination:Object kind:string sourceObjects:[ComposeRequestSource]
+        ComposeRequestSource generation:int64 name:string objectPreconditions:ComposeRequestPreconditions
+        ComposeRequestPreconditions ifGenerationMatch:int64
+        Policy bindings:[PolicyBinding] etag:string kind:string resourceId:string version:int32
+        PolicyBinding condition:Expr members:[string] role:string
+        Expr description:string expression:string location:string title:string
+        Notification custom_attributes:{string} etag:- event_types:[string] id:- kind:- object_name_prefix:string
+          payload_format:string selfLink:- topic:string
         BucketAutoclass enabled:bool terminalStorageClass:string terminalStorageClassUpdateTime:- toggleTime:-
         BucketBilling requesterPays:bool
         BucketCors maxAgeSeconds:int32 method:[string] origin:[string] responseHeader:[string]

@@ -6,6 +6,10 @@ struct StorageState: Sendable {
     var sessions: [String: UploadSession] = [:]
     /// Sessions that were cancelled or given up: they answer 410.
     var lostSessions: Set<String> = []
+    /// Deleted buckets that can be restored.
+    var softDeletedBuckets: [SoftDeletedBucket] = []
+    /// Rewrites that need another call, by token.
+    var rewrites: [String: Rewrite] = [:]
     private var lastGeneration: Int64 = 0
     private var sessionSerial: UInt64 = 0
     var lifecycleCheckedAt: Timestamp?
@@ -22,7 +26,21 @@ struct StorageState: Sendable {
         return "ABg5-\(String(seed, radix: 36))-\(String(sessionSerial, radix: 36))"
     }
 
-    /// All versions and unfinished uploads together.
+    mutating func nextRewriteToken() -> String {
+        sessionSerial += 1
+        if rewrites.count > 1000 { rewrites = [:] }
+        return "rewrite-\(sessionSerial)"
+    }
+
+    /// Forgets what was deleted long enough ago.
+    mutating func purgeSoftDeleted(now: Timestamp) {
+        softDeletedBuckets.removeAll { $0.hardDelete <= now }
+        for (name, bucket) in buckets where bucket.softDeleted.contains(where: { $0.hardDelete <= now }) {
+            buckets[name]?.softDeleted.removeAll { $0.hardDelete <= now }
+        }
+    }
+
+    /// Versions, those that can be restored left out, and unfinished uploads together.
     var usedBytes: Int64 {
         buckets.values.reduce(0) { $0 + $1.usedBytes } + sessions.values.reduce(0) { $0 + $1.blob.size }
     }
@@ -39,6 +57,12 @@ struct StoredBucket: Sendable {
     var updated: Timestamp
     /// By name; of each the versions, oldest first. Only the last can be live.
     var objects: [String: [StoredObject]] = [:]
+    /// Versions that are gone and can be restored, oldest first.
+    var softDeleted: [SoftDeletedObject] = []
+    var policy = StoredPolicy()
+    /// As they were asked for, by their ids.
+    var notifications: [String: JSONValue] = [:]
+    var lastNotification = 0
 
     var etag: String { StableHash.hex(UInt32(truncatingIfNeeded: StableHash.fnv1a("\(generation)/\(metageneration)"))) }
     var isVersioned: Bool { settings.value(at: ["versioning", "enabled"])?.boolValue == true }
@@ -46,6 +70,12 @@ struct StoredBucket: Sendable {
 
     var usedBytes: Int64 {
         objects.values.reduce(0) { $0 + $1.reduce(0) { $0 + $1.blob.size } }
+    }
+
+    /// How long what is deleted can be restored.
+    var softDeleteDuration: Duration {
+        let value = settings.value(at: ["softDeletePolicy", "retentionDurationSeconds"])
+        return .seconds(value?.integerValue ?? value?.stringValue.flatMap { Int64($0) } ?? 0)
     }
 
     /// The live version, or the one of this generation.
@@ -64,15 +94,45 @@ struct StoredBucket: Sendable {
     /// What a delete without a generation does.
     mutating func retireLive(_ name: String, now: Timestamp) {
         guard var versions = objects[name], let last = versions.indices.last, versions[last].isLive else { return }
-        if isVersioned { versions[last].deleted = now } else { versions.removeLast() }
+        if isVersioned { versions[last].deleted = now } else { keepSoftly(versions.removeLast(), now: now) }
         objects[name] = versions.isEmpty ? nil : versions
     }
 
-    /// Removes one version for good.
-    mutating func remove(_ name: String, generation: Int64) {
+    /// Removes one version; it may be restored for a time.
+    mutating func remove(_ name: String, generation: Int64, now: Timestamp) {
+        if let object = object(name, generation: generation) { keepSoftly(object, now: now) }
         objects[name]?.removeAll { $0.generation == generation }
         if objects[name]?.isEmpty == true { objects[name] = nil }
     }
+}
+
+extension StoredBucket {
+    private mutating func keepSoftly(_ object: StoredObject, now: Timestamp) {
+        guard softDeleteDuration > .zero else { return }
+        softDeleted.append(SoftDeletedObject(object: object, deleted: now, hardDelete: now + softDeleteDuration))
+    }
+}
+
+/// A version that is gone and can be restored until its hard delete.
+struct SoftDeletedObject: Sendable {
+    var object: StoredObject
+    var deleted: Timestamp
+    var hardDelete: Timestamp
+}
+
+/// A bucket that is gone and can be restored until its hard delete.
+struct SoftDeletedBucket: Sendable {
+    var bucket: StoredBucket
+    var deleted: Timestamp
+    var hardDelete: Timestamp
+}
+
+/// A rewrite that is not finished.
+struct Rewrite: Sendable {
+    var source: StorageCall.ObjectName
+    var sourceGeneration: Int64
+    var destination: StorageCall.ObjectName
+    var copied: Int64
 }
 
 /// One version of an object.
@@ -87,6 +147,8 @@ struct StoredObject: Sendable {
     var created: Timestamp
     var updated: Timestamp
     var classChanged: Timestamp
+    /// Of how many objects it was composed.
+    var componentCount: Int?
     /// Since when it is noncurrent.
     var deleted: Timestamp?
 

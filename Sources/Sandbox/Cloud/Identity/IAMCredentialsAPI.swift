@@ -1,0 +1,77 @@
+internal import Encoding
+internal import HTTP
+
+/// iamcredentials v1: access tokens of service accounts. Nothing is signed here: `signBlob`, `signJwt` and
+/// `generateIdToken` answer 501, since a signature that no key verifies would prove nothing.
+struct IAMCredentialsAPI: CloudAPI {
+    static let routes: [Route] = {
+        let account = "v1/projects/{wildcard}/serviceAccounts/{account}"
+        return [
+            Route(.post, "\(account):generateAccessToken", "iamcredentials.serviceAccounts.generateAccessToken"),
+            Route(.post, "\(account):generateIdToken", "iamcredentials.serviceAccounts.generateIdToken"),
+            Route(.post, "\(account):signBlob", "iamcredentials.serviceAccounts.signBlob"),
+            Route(.post, "\(account):signJwt", "iamcredentials.serviceAccounts.signJwt"),
+        ]
+    }()
+
+    mutating func perform(
+        _ call: APICall, in world: CloudWorld, shared: inout SharedState
+    ) throws(CloudError) -> HTTPReply {
+        guard call.method == "iamcredentials.serviceAccounts.generateAccessToken" else {
+            throw CloudError(
+                status: 501, reason: "UNIMPLEMENTED", message: "The sandbox holds no keys and signs nothing.")
+        }
+        guard call["wildcard"] == "-" else {
+            throw .invalidField("name", "The project of the service account must be the wildcard character \"-\".")
+        }
+        let body = try call.body()
+        let scopes = (body["scope"]?.arrayValue ?? []).compactMap(\.stringValue)
+        guard !scopes.isEmpty else { throw .invalidField("scope", "At least one scope is required.") }
+        if let scope = scopes.first(where: { !$0.hasPrefix("https://") && !["openid", "email"].contains($0) }) {
+            throw .invalidField("scope", "Scope \(scope) is not a valid OAuth scope.")
+        }
+        let lifetime = try lifetime(body["lifetime"], in: world)
+        let account = call["account"]
+        let delegates = (body["delegates"]?.arrayValue ?? []).compactMap(\.stringValue)
+        try checkChain(call, account: account, delegates: delegates, world, shared)
+        let issued = shared.tokens.issue(to: account, scopes: scopes, lifetime: lifetime, now: world.now)
+        return .json([
+            "accessToken": .string(issued.token), "expireTime": .string(issued.expires.wholeSeconds.description),
+        ])
+    }
+
+    /// Up to an hour, as long as no organisation policy extends it.
+    private func lifetime(_ given: JSONValue?, in world: CloudWorld) throws(CloudError) -> Duration {
+        guard let given, !given.isNull else { return min(world.script.apis.tokenLifetime, .seconds(3600)) }
+        guard let lifetime = given.duration, lifetime > .zero else {
+            throw .invalidField("lifetime", "The lifetime must be a positive duration.")
+        }
+        guard lifetime <= .seconds(3600) else {
+            throw .invalidField("lifetime", "The access token lifetime cannot exceed 3600 seconds.")
+        }
+        return min(lifetime, world.script.apis.tokenLifetime + .seconds(1))
+    }
+
+    /// The caller must be allowed to act as the first delegate, each delegate as the next, the last as the account. A
+    /// caller who is not known (credentials are not checked) may do what he likes; the chain is checked all the same.
+    private func checkChain(
+        _ call: APICall, account: String, delegates: [String], _ world: CloudWorld, _ shared: SharedState
+    ) throws(CloudError) {
+        var actor = shared.caller(call, now: world.now)
+        for (index, delegate) in (delegates + ["projects/-/serviceAccounts/\(account)"]).enumerated() {
+            guard delegate.hasPrefix("projects/-/serviceAccounts/") else {
+                throw .invalidField(
+                    "delegates[\(index)]", "Delegates must be of the form projects/-/serviceAccounts/{account}.")
+            }
+            let email = String(delegate.dropFirst("projects/-/serviceAccounts/".count))
+            guard let known = shared.identities.accounts[email] else {
+                throw .resourceNotFound("Not found; Gaia id not found for email \(email)")
+            }
+            if known.isDisabled { throw .failedPrecondition("Service account \(email) is disabled.") }
+            if let actor, !shared.identities.mayAct(actor, as: email, at: world.now) {
+                throw .permissionDenied("iam.serviceAccounts.getAccessToken", resource: nil)
+            }
+            actor = email
+        }
+    }
+}
