@@ -15,7 +15,7 @@ public struct LeaderElectionOptions: Sendable, Hashable {
     public var retryPeriod: Duration
     /// From a renewal to the next one. Longer than `retryPeriod`, so that an idle operator asks less; with the
     /// defaults three tries are left before the deadline when one fails.
-    public var renewPeriod: Duration { min(max(retryPeriod, renewDeadline * 3 / 10), renewDeadline / 2) }
+    public var renewPeriod: Duration { min(max(retryPeriod, renewDeadline / 4), renewDeadline / 2) }
 
     public init(
         leaseName: String = "trainyard-operator", namespace: String, identity: String,
