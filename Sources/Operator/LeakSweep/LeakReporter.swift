@@ -12,7 +12,8 @@ public struct LeakReporter: Sendable {
     public init(_ registry: MetricsRegistry, log: Log) {
         self.log = log
         leaked = registry.gauge(
-            "trainyard_leaked_resources", help: "Node pools with our labels that belong to no object, at the last sweep.")
+            "trainyard_leaked_resources",
+            help: "Node pools with our labels that belong to no object, at the last sweep.")
         hourlyCost = registry.gauge(
             "trainyard_leaked_hourly_cost_dollars",
             help: "What the machines of leaked node pools cost an hour by list price, as far as it is known.")

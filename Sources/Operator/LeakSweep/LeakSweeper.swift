@@ -117,7 +117,8 @@ public final class LeakSweeper: Sendable {
         duty.tell(
             Event(
                 .warning, reason: "LeakFound", action: "Sweep",
-                message: "node pool \(pool.name) (run \(pool.run)\(cost)) belongs to no object of this cluster: \(next)"))
+                message: "node pool \(pool.name) (run \(pool.run)\(cost)) belongs to no object of this cluster: \(next)"
+            ))
         report(.found(pool.name))
     }
 
@@ -143,7 +144,8 @@ public final class LeakSweeper: Sendable {
             duty.tell(
                 Event(
                     .normal, reason: "LeakDeleted", action: "Sweep",
-                    message: "node pool \(pool.name) (run \(pool.run)) had no owner for \(options.grace.wholeSeconds) s"))
+                    message: "node pool \(pool.name) (run \(pool.run)) had no owner for \(options.grace.wholeSeconds) s"
+                ))
             report(.deleted(pool.name))
         } catch {
             if error.code != .cancelled { report(.deletionFailed(pool.name, error)) }
