@@ -23,6 +23,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case permissionDenied = "PermissionDenied"
     case capacityUnavailable = "CapacityUnavailable"
     case timedOut = "TimedOut"
+    case recreateBudgetExceeded = "RecreateBudgetExceeded"
     case nameConflict = "NameConflict"
     case acquired = "Acquired"
     // While it runs.
@@ -61,7 +62,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var failureClass: FailureClass? {
         switch self {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
-        case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch: .infrastructure
+        case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
+            .infrastructure
         case .stockedOut, .capacityUnavailable, .timedOut: .capacity
         case .quotaExceeded: .quota
         case .permissionDenied: .permission
@@ -92,6 +94,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .revisionUnreadable: "Delete the ControllerRevision that the message names, or upgrade the operator.",
         .nameConflict: "A node pool of this name exists that is not ours: delete or rename it.",
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
+        .recreateBudgetExceeded: "Find out what takes the machines away; the next try is within the hour.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",
     ]
 }

@@ -100,7 +100,8 @@ extension TrainingJobCapacity {
             if let refusal = observation.refusals[option.poolName] { return classify(refusal) }
             if let failed = state.failedCreate(since: entry?.intentTime) { return classify(failed) }
             if let entry, entry.state != CloudResource.intent, !state.isBusy {
-                return CapacityFailure(reason: .capacityUnavailable, code: nil, message: "the node pool vanished")
+                return CapacityFailure(
+                    reason: .capacityUnavailable, code: vanishedCode, message: "the node pool vanished")
             }
             return nil
         }
@@ -184,6 +185,33 @@ extension TrainingJobCapacity {
         // Never more than the whole of it, also when the clock was set back.
         let left = min(whole, end + whole - observation.now)
         return left > .zero ? left : nil
+    }
+
+    // MARK: The recreate budget
+
+    /// So many machines in a row may be taken away as soon as they are there; then one try an hour is left.
+    static let recreateBudget = 6
+    private static let recreatePause: Duration = .seconds(3600)
+    /// Of a pool that somebody deleted before its nodes were ready, in the ledger.
+    static let vanishedCode = "POOL_VANISHED"
+
+    /// When machines may be bought again after too many were taken away at once; nil while they may.
+    ///
+    /// Losses count from the last attempt that kept its machines, or that a suspension ended.
+    static func recreateBudgetEnd(_ observation: TrainingJobObservation) -> (lostCount: Int, end: Timestamp)? {
+        let attempts = observation.status.attempts
+        let lost = attempts.reversed().prefix(while: wasLostAtOnce)
+        let since = attempts.dropLast(lost.count).last?.endTime
+        let vanished = (observation.status.capacity?.attempts ?? []).filter { attempt in
+            guard attempt.code == vanishedCode, let time = attempt.lastTime else { return false }
+            return since.map { time > $0 } ?? true
+        }
+        let lostCount = lost.count + vanished.reduce(0) { $0 + $1.count }
+        let times = vanished.compactMap(\.lastTime) + [lost.first?.endTime].compactMap { $0 }
+        guard lostCount >= recreateBudget, let last = times.max() else { return nil }
+        let end = last + recreatePause
+        // A last time in the future: the clock was set back.
+        return (last...end).contains(observation.moment) && observation.moment < end ? (lostCount, end) : nil
     }
 
     private static func wasLostAtOnce(_ attempt: TrainingJob.Attempt) -> Bool {

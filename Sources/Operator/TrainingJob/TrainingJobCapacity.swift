@@ -33,6 +33,15 @@ enum TrainingJobCapacity {
                 situation: release.blocked ?? .provisioning(lastReason(observation), message),
                 next: .after(release.isDone ? .zero : observation.configuration.pollInterval))
         }
+        if let budget = recreateBudgetEnd(observation), current == nil {
+            return Decision(
+                status: release.status,
+                situation: .actionRequired(
+                    .recreateBudgetExceeded,
+                    "machines were taken away \(budget.lostCount) times in a row as soon as they were there; the next try "
+                        + "is at \(budget.end)"),
+                next: .after(max(.seconds(1), budget.end - observation.now)))
+        }
         if let delay = restartDelay(observation) {
             return Decision(
                 status: release.status, situation: .recovering(.recovering, "restarting from the last checkpoint"),
