@@ -61,7 +61,7 @@ let package = Package(
         library("YAML", ["CLibyaml", "Encoding"]),
         library("Telemetry", ["HTTP", "Encoding"]),
         library("Kubernetes", ["HTTP", "YAML", "Telemetry", "Encoding", "System"], settings: optimisedSettings),
-        library("GoogleCloud", ["HTTP", "Telemetry", "Encoding"]),
+        library("GoogleCloud", ["HTTP", "Telemetry", "Encoding", "System"]),
         library(
             "ControllerRuntime", ["Kubernetes", "HTTP", "Telemetry", "Encoding"],
             exclude: ["Documentation.docc"], settings: optimisedSettings),

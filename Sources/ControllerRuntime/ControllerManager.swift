@@ -80,10 +80,7 @@ public final class ControllerManager: Sendable {
     public func add<C: Controller>(
         _ controller: C, options: ControllerOptions = ControllerOptions()
     ) -> ControllerLoop<C> {
-        var environment = environment
-        environment.client = environment.client.through {
-            PermissionTransport(GatedTransport($0, gate: gate), ledger: permissions)
-        }
+        let environment = gated
         let loop = ControllerLoop(
             controller, cache: cache, environment: environment, gate: gate, options: options,
             instance: leaderElection?.identity ?? "trainyard-operator")
@@ -198,6 +195,15 @@ public final class ControllerManager: Sendable {
         }
     }
 
+    /// What controllers and duties act through: no change passes a closed gate, and what is refused shows in readiness.
+    private var gated: RuntimeEnvironment {
+        var environment = environment
+        environment.client = environment.client.through {
+            PermissionTransport(GatedTransport($0, gate: gate), ledger: permissions)
+        }
+        return environment
+    }
+
     /// The elector's own requests show in the readiness too.
     private var listeningForLease: RuntimeEnvironment {
         var environment = listening
@@ -260,10 +266,7 @@ public final class ControllerManager: Sendable {
     private func fulfilDuties() async {
         let duties = state.withLock(\.duties)
         guard !duties.isEmpty else { return }
-        var environment = environment
-        environment.client = environment.client.through {
-            PermissionTransport(GatedTransport($0, gate: gate), ledger: permissions)
-        }
+        let environment = gated
         let recorder = EventRecorder(
             environment: environment, reportingInstance: leaderElection?.identity ?? "trainyard-operator")
         let lease = EventObject.Reference(

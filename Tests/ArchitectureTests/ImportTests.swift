@@ -17,7 +17,7 @@ private let allowedImports: [String: Set<String>] = {
         "YAML": ["CLibyaml", "Encoding"],
         "Telemetry": ["HTTP", "Encoding"],
         "Kubernetes": ["HTTP", "YAML", "Telemetry", "Encoding", "System"],
-        "GoogleCloud": ["HTTP", "Telemetry", "Encoding"],
+        "GoogleCloud": ["HTTP", "Telemetry", "Encoding", "System"],
         "ControllerRuntime": ["Kubernetes", "HTTP", "Telemetry", "Encoding"],
         "TrainingContract": [],
         "Operator": [

@@ -113,7 +113,7 @@ import Testing
         }
         let token = AccessToken("canary-access-token", lifetime: .seconds(1))
         Self.expectNone(in: Self.everyForm(of: token), "a token")
-        let read = try SmallFile.token(in: SmallFile.bytes(subject), field: nil, what: "f")
+        let read = try CredentialBytes.token(in: CredentialBytes.bytes(subject), field: nil, what: "f")
         #expect(read.revealed == "canary-subject-token")
         Self.expectNone(in: Self.everyForm(of: read), "a subject token")
         for value: Any in [token, read] { #expect(!(value is any Encodable)) }

@@ -13,7 +13,7 @@ private final class Box<Value> {
 /// The machines behind the limits, without clocks.
 @Suite struct LimitStateTests {
     @Test func `a bucket gives its burst at once, then one after another, and refills to the burst`() {
-        let bucket = Box(TokenBucketState(Rate(perSecond: 2, burst: 3)))
+        let bucket = Box(TokenBucket(Rate(perSecond: 2, burst: 3)))
         let waits = (0..<6).map { _ in bucket.value.reserve(now: .seconds(10), longestWait: .seconds(60)) }
         #expect(waits == [.zero, .zero, .zero, .milliseconds(500), .seconds(1), .milliseconds(1500)])
         #expect(bucket.value.reserve(now: .seconds(10), longestWait: .milliseconds(1999)) == nil)
@@ -30,7 +30,7 @@ private final class Box<Value> {
     }
 
     @Test func `a bucket is not confused by a clock that stands still or goes back`() {
-        let bucket = Box(TokenBucketState(Rate(perSecond: 1, burst: 1)))
+        let bucket = Box(TokenBucket(Rate(perSecond: 1, burst: 1)))
         #expect(bucket.value.reserve(now: .seconds(10), longestWait: .seconds(9)) == .zero)
         #expect(bucket.value.reserve(now: .seconds(5), longestWait: .seconds(9)) == .seconds(1))
         #expect(bucket.value.reserve(now: .seconds(11), longestWait: .seconds(9)) == .seconds(1))

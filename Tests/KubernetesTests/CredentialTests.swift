@@ -147,8 +147,8 @@ import Testing
     // MARK: The rate limit
 
     @Test func `a burst goes at once, then so many a second`() {
-        let start = ContinuousClock.now
-        var bucket = TokenBucket(perSecond: 10, burst: 3, now: start)
+        let start = Duration.seconds(5)
+        var bucket = TokenBucket(Rate(perSecond: 10, burst: 3))
         let first = (0..<5).map { _ in bucket.reserve(now: start) }
         #expect(first == [.zero, .zero, .zero, .milliseconds(100), .milliseconds(200)])
         // Two are owed; half a second pays them and gives three more.

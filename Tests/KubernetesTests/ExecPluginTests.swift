@@ -312,7 +312,7 @@ private struct Plugin {
         for _ in 0..<500 where !isGone {
             isGone = kill(child, 0) != 0
             // A killed process whose parent is gone may wait for its new parent to reap it.
-            if let state = try? String(decoding: SmallFile.bytes("/proc/\(child)/stat"), as: UTF8.self) {
+            if let state = try? String(decoding: ConfigurationFile.bytes("/proc/\(child)/stat"), as: UTF8.self) {
                 isGone = isGone || state.contains(") Z ")
             }
             usleep(10_000)

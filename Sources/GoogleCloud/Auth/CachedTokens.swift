@@ -105,7 +105,7 @@ struct TokenCacheState {
     private var failureCount = 0
     private var nextFetch: Duration?
     private var lastError = APIError(.unavailable, operation: "token", message: "tokens are asked for too often")
-    private var bucket = TokenBucketState(Rate(perSecond: 1, burst: 5))
+    private var bucket = TokenBucket(Rate(perSecond: 1, burst: 5))
 
     mutating func turn(now: Duration) -> Turn {
         if let held, !held.isRefused, now - held.since < held.token.lifetime * 4 / 5 { return .use(held.token) }

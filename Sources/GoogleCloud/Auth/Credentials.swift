@@ -35,6 +35,6 @@ public struct Credentials: Sendable {
         if let named = environment["GOOGLE_APPLICATION_CREDENTIALS"] { return named }
         let folder = environment["CLOUDSDK_CONFIG"] ?? environment["HOME"].map { $0 + "/.config/gcloud" }
         let path = folder.map { $0 + "/application_default_credentials.json" }
-        return path.flatMap { SmallFile.exists($0) ? $0 : nil }
+        return path.flatMap { CredentialBytes.exists($0) ? $0 : nil }
     }
 }

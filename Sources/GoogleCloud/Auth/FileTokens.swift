@@ -26,7 +26,7 @@ final class FileTokens: TokenSource {
         self.path = path
         self.exchange = CredentialExchange(path: path, transport: transport, clock: clock)
         self.clock = clock
-        if SmallFile.exists(path) { _ = try current() }
+        if CredentialBytes.exists(path) { _ = try current() }
     }
 
     func token() async throws(APIError) -> AccessToken? {
@@ -53,7 +53,7 @@ final class FileTokens: TokenSource {
                 return .success(tokens)
             }
             do throws(APIError) {
-                let bytes = try SmallFile.bytes(path)
+                let bytes = try CredentialBytes.bytes(path)
                 let digest = SHA256.digest(of: bytes)
                 if state.digest != digest {
                     state.tokens = exchange.tokens(for: try CredentialFile(bytes, path: path))

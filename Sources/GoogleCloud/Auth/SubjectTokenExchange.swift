@@ -47,7 +47,7 @@ struct SubjectTokenExchange: TokenFetcher {
     private func subjectToken() async throws(APIError) -> Secret {
         switch account.source {
         case .file(let file):
-            return try SmallFile.token(in: SmallFile.bytes(file), field: account.jsonField, what: file)
+            return try CredentialBytes.token(in: CredentialBytes.bytes(file), field: account.jsonField, what: file)
         case .url(let url, let fields):
             var headers: HTTPHeaders = [:]
             for (name, value) in fields.sorted(by: { $0.key < $1.key }) { headers[name] = value.revealed }
@@ -67,7 +67,7 @@ struct SubjectTokenExchange: TokenFetcher {
                 error.reason = nil
                 throw error
             }
-            return try SmallFile.token(in: response.body, field: account.jsonField, what: "the reply of \(what)")
+            return try CredentialBytes.token(in: response.body, field: account.jsonField, what: "the reply of \(what)")
         }
     }
 

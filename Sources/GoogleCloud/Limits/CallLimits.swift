@@ -21,7 +21,7 @@ public final class CallLimits: Sendable {
 
     private struct State {
         var breakers: [String: BreakerState] = [:]
-        var buckets: [RateKey: TokenBucketState] = [:]
+        var buckets: [RateKey: TokenBucket] = [:]
         var clusters: [String: Cluster] = [:]
         var lastID = 0
     }
@@ -143,7 +143,7 @@ public final class CallLimits: Sendable {
                     return !bucket.isFull(now: now)
                 }
             }
-            var bucket = state.buckets[key] ?? TokenBucketState(kind.verb == .read ? rates.read : rates.mutate)
+            var bucket = state.buckets[key] ?? TokenBucket(kind.verb == .read ? rates.read : rates.mutate)
             let wait = bucket.reserve(now: now, longestWait: settings.longestRateWait)
             state.buckets[key] = bucket
             return (wait, bucket.wait())

@@ -1,3 +1,5 @@
+public import HTTP
+
 /// How many calls go out, and when none do.
 ///
 /// The rates are ours and well below what Google grants a project by default, so that an operator never uses up what

@@ -5,6 +5,7 @@ import Synchronization
 /// leader that waits behind its own work would lose the lease.
 public final class RateLimiter: Sendable {
     private let bucket: Mutex<TokenBucket>
+    private let start = ContinuousClock.now
     private let onWait: @Sendable (Duration) -> Void
 
     /// - Parameters:
@@ -14,7 +15,7 @@ public final class RateLimiter: Sendable {
     public init(
         requestsPerSecond: Double, burst: Int, onWait: @escaping @Sendable (Duration) -> Void = { _ in }
     ) {
-        bucket = Mutex(TokenBucket(perSecond: requestsPerSecond, burst: burst, now: .now))
+        bucket = Mutex(TokenBucket(Rate(perSecond: requestsPerSecond, burst: burst)))
         self.onWait = onWait
     }
 
@@ -23,7 +24,8 @@ public final class RateLimiter: Sendable {
     /// - Throws: `.cancelled`.
     func wait(for request: KubernetesRequest) async throws(APIError) {
         if request.isWatch || request.path.hasPrefix("/apis/coordination.k8s.io/") { return }
-        let wait = bucket.withLock { $0.reserve(now: .now) }
+        let now = ContinuousClock.now - start
+        let wait = bucket.withLock { $0.reserve(now: now) }
         onWait(wait)
         if wait == .zero { return }
         do {
@@ -31,32 +33,5 @@ public final class RateLimiter: Sendable {
         } catch {
             throw APIError(.cancelled, operation: request.operation, message: "cancelled while it waited to be sent")
         }
-    }
-}
-
-/// Pure.
-struct TokenBucket {
-    private let perSecond: Double
-    private let burst: Double
-    /// Negative when callers wait.
-    private var tokens: Double
-    private var refilled: ContinuousClock.Instant
-
-    init(perSecond: Double, burst: Int, now: ContinuousClock.Instant) {
-        self.perSecond = max(perSecond, 0.001)
-        self.burst = Double(max(burst, 1))
-        tokens = self.burst
-        refilled = now
-    }
-
-    /// Takes a token that is there, or one to come; returns how long until then.
-    mutating func reserve(now: ContinuousClock.Instant) -> Duration {
-        if now > refilled {
-            let elapsed = (now - refilled) / .seconds(1)
-            tokens = min(burst, tokens + elapsed * perSecond)
-            refilled = now
-        }
-        tokens -= 1
-        return tokens >= 0 ? .zero : .seconds(-tokens / perSecond)
     }
 }

@@ -44,7 +44,7 @@ public struct ClusterConnection: Sendable {
         if context == nil, environment["KUBERNETES_SERVICE_HOST"] != nil {
             return try inCluster(environment: environment)
         }
-        if let home, SmallFile.exists(home) { return try connection(Kubeconfig(contentsOf: home)) }
+        if let home, ConfigurationFile.exists(home) { return try connection(Kubeconfig(contentsOf: home)) }
         throw ConfigurationError(
             .missing, "no cluster: give --kubeconfig FILE, set KUBECONFIG, or run in a pod with a service account")
     }

@@ -28,13 +28,13 @@ extension ClusterConnection {
         }
         let tokenFile = directory + "/token"
         let authority = directory + "/ca.crt"
-        for file in [tokenFile, authority] where !SmallFile.exists(file) {
+        for file in [tokenFile, authority] where !ConfigurationFile.exists(file) {
             throw ConfigurationError(
                 .unreadable,
                 "\(file) cannot be read: the pod needs a service account with automountServiceAccountToken")
         }
         // The namespace is only a default.
-        let namespace = try? SmallFile.text(directory + "/namespace")
+        let namespace = try? ConfigurationFile.text(directory + "/namespace")
         return ClusterConnection(
             server: server, tls: CurlOptions.TLS(authority: .file(authority)),
             credentials: TokenFile(tokenFile, clock: clock), namespace: namespace)

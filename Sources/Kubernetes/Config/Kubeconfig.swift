@@ -25,7 +25,7 @@ public struct Kubeconfig: Sendable {
     public init(merging paths: [String]) throws(ConfigurationError) {
         var files: [KubeconfigField] = []
         var isAnyThere = false
-        for path in paths where !SmallFile.isAbsent(path) {
+        for path in paths where !ConfigurationFile.isAbsent(path) {
             isAnyThere = true
             if let file = try Kubeconfig.file(path) { files.append(file) }
         }
@@ -54,7 +54,7 @@ public struct Kubeconfig: Sendable {
     }
 
     private static func file(_ path: String) throws(ConfigurationError) -> KubeconfigField? {
-        let text = try SmallFile.text(path)
+        let text = try ConfigurationFile.text(path)
         let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         return try KubeconfigField.file(text, source: .init(name: path, directory: directory))
     }

@@ -47,7 +47,8 @@ struct KubeconfigCluster {
         if try field.flag("disable-compression") { info["disable-compression"] = .bool(true) }
         switch try field.pem("certificate-authority", holds: "CERTIFICATE") {
         case .bytes(let bytes)?: info["certificate-authority-data"] = .string(Base64.encode(bytes))
-        case .file(let path)?: info["certificate-authority-data"] = .string(Base64.encode(try SmallFile.bytes(path)))
+        case .file(let path)?:
+            info["certificate-authority-data"] = .string(Base64.encode(try ConfigurationFile.bytes(path)))
         case nil: break
         }
         let extensions = try field.elements("extensions")
@@ -71,7 +72,7 @@ extension KubeconfigField {
         }
         guard let path = try path(key), let member = member(key) else { return nil }
         do throws(ConfigurationError) {
-            guard KubeconfigField.holds(try SmallFile.bytes(path), word) else {
+            guard KubeconfigField.holds(try ConfigurationFile.bytes(path), word) else {
                 throw ConfigurationError(.invalid, "\(path) has no -----BEGIN … \(word)-----")
             }
         } catch {

@@ -53,7 +53,7 @@ final class TokenFile: CredentialSource {
     /// Reading a small local file takes microseconds: it needs no thread of its own.
     private func read(now: Timestamp) throws(APIError) -> Credential {
         do throws(ConfigurationError) {
-            let text = try SmallFile.text(path)
+            let text = try ConfigurationFile.text(path)
             guard !text.isEmpty else { throw ConfigurationError(.invalid, "\(path) is empty") }
             let credential = Credential(token: text)
             state.withLock { $0 = State(credential: credential, readAt: now) }

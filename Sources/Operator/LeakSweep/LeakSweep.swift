@@ -20,13 +20,10 @@ struct LeakSweep: Sendable {
 
         /// nil when the pool does not carry the labels of an object of this cluster: then it is none of our business.
         init?(_ pool: NodePool, clusterUID: String, hourlyCost: Money?) {
-            let labels = pool.config?.resourceLabels ?? [:]
-            guard !clusterUID.isEmpty, labels[Ownership.clusterLabel] == clusterUID,
-                let owner = labels[Ownership.ownerLabel], !owner.isEmpty
-            else { return nil }
+            guard let owner = ResourceOwner(pool), owner.clusterUID == clusterUID else { return nil }
             name = pool.name
-            ownerUID = owner
-            run = labels[Ownership.googleRunLabel] ?? ""
+            ownerUID = owner.ownerUID
+            run = pool.config?.resourceLabels?[Ownership.googleRunLabel] ?? ""
             self.hourlyCost = hourlyCost
             isStopping = pool.status == .stopping
         }

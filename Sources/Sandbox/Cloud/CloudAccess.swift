@@ -12,17 +12,9 @@ extension CloudScript {
     ) throws(CloudError) {
         let isStorage = service == "storage.googleapis.com"
         if let moment = disabledServices[service], now < moment {
-            let number = configuration.projectNumber
-            throw CloudError(
-                status: 403, reason: isStorage ? "accessNotConfigured" : "PERMISSION_DENIED",
-                message:
-                    "\(service) has not been used in project \(number) before or it is disabled. Enable it by "
-                    + "visiting https://console.developers.google.com/apis/api/\(service)/overview?project=\(number) then "
-                    + "retry. If you enabled this API recently, wait a few minutes for the action to propagate to our "
-                    + "systems and retry.",
-                info: CloudError.Info(
-                    reason: "SERVICE_DISABLED", domain: "googleapis.com",
-                    metadata: ["service": service, "consumer": "projects/\(number)"]))
+            var error = EnabledServices.error(service, configuration: configuration)
+            if isStorage { error.reason = "accessNotConfigured" }
+            throw error
         }
         if let permission, let moment = deniedPermissions[permission], now < moment {
             throw CloudError(
@@ -31,9 +23,11 @@ extension CloudScript {
                     ? "The caller does not have \(permission) access to the Google Cloud Storage resource. Permission "
                         + "'\(permission)' denied on resource (or it may not exist)."
                     : "Required \"\(permission)\" permission(s) for \"projects/\(configuration.project)\".",
-                info: CloudError.Info(
-                    reason: "IAM_PERMISSION_DENIED", domain: "iam.googleapis.com",
-                    metadata: ["permission": permission, "resource": "projects/\(configuration.project)"]))
+                details: [
+                    CloudError.errorInfo(
+                        "IAM_PERMISSION_DENIED", domain: "iam.googleapis.com",
+                        ["permission": permission, "resource": "projects/\(configuration.project)"])
+                ])
         }
     }
 }

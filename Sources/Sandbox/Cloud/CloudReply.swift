@@ -11,22 +11,7 @@ struct CloudError: Error, Sendable, Equatable {
     var violations: [BodySchema.Violation] = []
     /// Storage's `location` of the fault, e.g. `If-Match`.
     var location: String?
-    /// google.rpc's `ErrorInfo`.
-    var info: Info?
-
-    struct Info: Sendable, Equatable {
-        var reason: String
-        var domain: String
-        var metadata: [String: String]
-
-        fileprivate var json: JSONValue {
-            [
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": .string(reason),
-                "domain": .string(domain), "metadata": .object(metadata.mapValues(JSONValue.string)),
-            ]
-        }
-    }
-    /// Further google.rpc details: `ErrorInfo`, `QuotaFailure`, `Help`.
+    /// google.rpc details: `ErrorInfo`, `QuotaFailure`, `Help`.
     var details: [JSONValue] = []
 
     /// google.rpc: `{"error":{"code","message","status","details"}}`.
@@ -34,7 +19,7 @@ struct CloudError: Error, Sendable, Equatable {
         var error: JSONValue = [
             "code": .integer(Int64(status)), "message": .string(message), "status": .string(reason),
         ]
-        var details = (info.map { [$0.json] } ?? []) + details
+        var details = details
         if !violations.isEmpty {
             details.append([
                 "@type": "type.googleapis.com/google.rpc.BadRequest",
@@ -57,7 +42,7 @@ struct CloudError: Error, Sendable, Equatable {
         var error: JSONValue = [
             "code": .integer(Int64(status)), "message": .string(message), "errors": [detail],
         ]
-        if let info { error["details"] = [info.json] }
+        if !details.isEmpty { error["details"] = .array(details) }
         return .json(["error": error], status: status)
     }
 }

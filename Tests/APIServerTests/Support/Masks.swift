@@ -81,7 +81,9 @@ struct Masks {
         var result = text
         for (word, name) in words { result = result.replacing(word, with: name) }
         for (uid, name) in uids { result = result.replacing(uid, with: name) }
-        // Revisions are numbers: replaced only as whole words of messages.
+        // Revisions are numbers, and so are status codes and lengths: replaced only as whole words of messages that
+        // speak of revisions.
+        guard result.contains("ResourceVersion") || result.contains("resource version") else { return result }
         var words: [String] = []
         for word in result.split(separator: " ", omittingEmptySubsequences: false) {
             let number = String(word.filter(\.isNumber))

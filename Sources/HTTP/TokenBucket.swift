@@ -1,6 +1,6 @@
-/// How many calls go per second, and how many at once after a rest.
+/// How many requests go per second, and how many at once after a rest.
 public struct Rate: Sendable, Hashable {
-    /// More than 0.
+    /// At least 0.001.
     public var perSecond: Double
     /// At least 1.
     public var burst: Int
@@ -12,39 +12,44 @@ public struct Rate: Sendable, Hashable {
 }
 
 /// A token bucket; times are uptime. Callers get their turns in the order in which they asked.
-struct TokenBucketState: Sendable {
+public struct TokenBucket: Sendable {
     private let rate: Rate
     /// Negative when callers wait.
     private var tokens: Double
     private var refilled: Duration?
 
-    init(_ rate: Rate) {
+    public init(_ rate: Rate) {
         self.rate = rate
         tokens = Double(rate.burst)
+    }
+
+    /// Takes a token that is there, or one to come; returns how long until then.
+    public mutating func reserve(now: Duration) -> Duration {
+        refill(now)
+        let wait = wait()
+        tokens -= 1
+        return wait
     }
 
     /// Takes a token that is there, or one to come.
     ///
     /// - Returns: how long until then; nil when that is longer than `longestWait`, and then nothing is taken.
-    mutating func reserve(now: Duration, longestWait: Duration) -> Duration? {
+    public mutating func reserve(now: Duration, longestWait: Duration) -> Duration? {
         refill(now)
-        let wait: Duration = tokens >= 1 ? .zero : .seconds((1 - tokens) / rate.perSecond)
-        guard wait <= longestWait else { return nil }
-        tokens -= 1
-        return wait
+        return wait() <= longestWait ? reserve(now: now) : nil
     }
 
     /// Somebody who took a token does not use it.
-    mutating func giveBack() { tokens = min(tokens + 1, Double(rate.burst)) }
+    public mutating func giveBack() { tokens = min(tokens + 1, Double(rate.burst)) }
 
     /// Whether nobody waits and nothing was taken lately: then it is like a new one.
-    mutating func isFull(now: Duration) -> Bool {
+    public mutating func isFull(now: Duration) -> Bool {
         refill(now)
         return tokens >= Double(rate.burst)
     }
 
     /// How long until a token is there that nobody has taken.
-    func wait() -> Duration { tokens >= 1 ? .zero : .seconds((1 - tokens) / rate.perSecond) }
+    public func wait() -> Duration { tokens >= 1 ? .zero : .seconds((1 - tokens) / rate.perSecond) }
 
     private mutating func refill(_ now: Duration) {
         if let refilled, now > refilled {

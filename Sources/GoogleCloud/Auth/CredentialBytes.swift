@@ -1,33 +1,24 @@
 internal import Encoding
 internal import Glibc
 internal import HTTP
+internal import System
 
 /// Reads a credential file: regular, small, and not waited for. Microseconds on a local disk, so that it needs no thread
 /// of its own.
-enum SmallFile {
+enum CredentialBytes {
     static let maximumBytes = 256 << 10
 
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// - Throws: `.unauthorized` with the path and why it cannot be read; never a word of its content.
     static func bytes(_ path: String) throws(APIError) -> [UInt8] {
-        // A pipe without a writer would hold the caller for ever.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw unreadable(path) }
-        defer { close(descriptor) }
-        var information = stat()
-        guard fstat(descriptor, &information) == 0 else { throw unreadable(path) }
-        guard information.st_mode & S_IFMT == S_IFREG else { throw error("\(path) is not a regular file") }
-        var content: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 16 << 10)
-        while true {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw unreadable(path) }
-            if count == 0 { return content }
-            content.append(contentsOf: buffer[..<count])
-            guard content.count <= maximumBytes else {
-                throw error("\(path) has more than \(maximumBytes) bytes")
+        do throws(SmallFile.ReadError) {
+            return try SmallFile.bytes(path, limit: maximumBytes, requiresRegularFile: true)
+        } catch {
+            switch error {
+            case .unreadable(let reason): throw self.error("\(path) cannot be read: \(reason)")
+            case .notRegular: throw self.error("\(path) is not a regular file")
+            case .tooLarge(let limit): throw self.error("\(path) has more than \(limit) bytes")
             }
         }
     }
@@ -50,10 +41,6 @@ enum SmallFile {
             throw error("\(what) has no text in its field \"\(field)\"")
         }
         return Secret(token)
-    }
-
-    private static func unreadable(_ path: String) -> APIError {
-        error("\(path) cannot be read: \(String(cString: strerror(errno)))")
     }
 
     private static func error(_ message: String) -> APIError {

@@ -2,7 +2,7 @@ import Glibc
 import System
 
 /// Reads configuration files: small, local, bounded.
-enum SmallFile {
+enum ConfigurationFile {
     static let maximumBytes = 4 << 20
 
     static func exists(_ path: String) -> Bool { access(path, R_OK) == 0 }
@@ -22,24 +22,14 @@ enum SmallFile {
     }
 
     static func bytes(_ path: String) throws(ConfigurationError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw unreadable(path) }
-        defer { close(descriptor) }
-        var content: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw unreadable(path) }
-            if count == 0 { return content }
-            content.append(contentsOf: buffer[..<count])
-            guard content.count <= maximumBytes else {
-                throw ConfigurationError(.invalid, "\(path) has more than \(maximumBytes) bytes")
+        do throws(SmallFile.ReadError) {
+            return try SmallFile.bytes(path, limit: maximumBytes)
+        } catch {
+            switch error {
+            case .unreadable(let reason): throw ConfigurationError(.unreadable, "\(path): \(reason)")
+            case .notRegular: throw ConfigurationError(.invalid, "\(path) is not a regular file")
+            case .tooLarge(let limit): throw ConfigurationError(.invalid, "\(path) has more than \(limit) bytes")
             }
         }
-    }
-
-    private static func unreadable(_ path: String) -> ConfigurationError {
-        ConfigurationError(.unreadable, "\(path): \(String(cString: strerror(errno)))")
     }
 }

@@ -1,0 +1,31 @@
+import Encoding
+import Sandbox
+import Testing
+
+@testable import Operator
+
+/// The operator's role holds what the operator uses: the simulated cluster notes each right that a request needs.
+@Suite(.timeLimit(.minutes(5))) struct LeastPrivilegeTests {
+    /// Used by what no story runs: watches (`EndToEndTests` has them over a socket), the election, what the
+    /// API server asks for itself, and the end of pods that lost their Job (`TrainingJobPodEndTests`).
+    private static let elsewhere: Set<String> = [
+        "watch trainingjobs.trainyard.dev", "watch gcsartifacts.trainyard.dev", "list jobs.batch", "watch jobs.batch",
+        "list services", "watch services", "watch pods", "list nodes", "watch nodes",
+        "get leases.coordination.k8s.io", "create leases.coordination.k8s.io", "update leases.coordination.k8s.io",
+        "update trainingjobs.trainyard.dev/finalizers", "update gcsartifacts.trainyard.dev/finalizers",
+        "delete pods",
+    ]
+
+    @Test func `every right of the role is used`() async throws {
+        let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
+        let granted = ClusterGrant.all(in: try #require(role.first?["rules"]?.arrayValue))
+        var used: Set<ClusterGrant> = []
+        for workflow in Workflow.trainingJobs + Workflow.artifacts + Workflow.whole {
+            let world = try await workflow.make()
+            try await workflow.story(world)
+            used.formUnion(world.world.cluster.usedGrants(of: "operator"))
+        }
+        let unused = granted.subtracting(used).map(\.description)
+        #expect(unused.sorted() == Self.elsewhere.sorted())
+    }
+}
