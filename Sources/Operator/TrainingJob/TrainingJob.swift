@@ -215,8 +215,8 @@ public struct RunSpec: Codable, Sendable, Hashable {
         rerunToken = spec.rerunToken
     }
 
-    /// Nodes of the run.
-    public var nodeCount: Int { trainer?.numNodes ?? 1 }
+    /// Pods of the run and what each asks for.
+    var shape: RunShape { RunShape(self) }
 
     /// The pods' notice before SIGKILL.
     public var gracePeriodSeconds: Int { trainer?.terminationGracePeriodSeconds ?? 25 }

@@ -116,7 +116,7 @@ extension TrainingJobCapacity {
         guard let limit = option.candidate.maxWaitSeconds, let start = observation.status.capacity?.startTime,
             observation.now - start > .seconds(limit),
             // Machines that are there were not waited for in vain.
-            observation.nodes(of: option.poolName).count(where: \.isReady) < (observation.runSpec?.nodeCount ?? 1)
+            observation.nodes(of: option.poolName).count(where: \.isReady) < (observation.runSpec?.shape.nodeCount ?? 1)
         else { return nil }
         return CapacityFailure(reason: .timedOut, code: nil, message: "no machines within \(limit) s")
     }

@@ -136,13 +136,13 @@ enum TrainingJobCapacity {
             return wait([], .actionRequired(.nameConflict, "node pool \(pool.name) exists and is not ours"))
         }
         let nodes = observation.nodes(of: pool.name)
-        if nodes.count(where: \.isReady) >= spec.nodeCount, pool.status != .stopping {
+        if nodes.count(where: \.isReady) >= spec.shape.nodeCount, pool.status != .stopping {
             return acquire(option, observation, status)
         }
         guard !state.isBusy, !state.wasSized, pool.status != .stopping else { return wait() }
         guard !state.clusterIsBusy else { return wait([], .provisioning(.operationQueued, busyMessage)) }
         return wait([
-            .cloud(.setNodePoolSize(name: pool.name, nodeCount: spec.nodeCount, owner: observation.owner))
+            .cloud(.setNodePoolSize(name: pool.name, nodeCount: spec.shape.nodeCount, owner: observation.owner))
         ])
     }
 

@@ -94,12 +94,12 @@ enum TrainingJobFailurePolicy {
         let isRunning = observation.pods.contains { $0.status?.phase == "Running" }
         let isGone = pool == nil || pool?.status == .stopping
         // Nodes come from a watch that may lag: they are believed only after a while.
-        let isEmpty = nodeCount < spec.nodeCount && !isRunning && observation.now - start > .seconds(60)
+        let isEmpty = nodeCount < spec.shape.nodeCount && !isRunning && observation.now - start > .seconds(60)
         guard isGone || isEmpty else { return nil }
         let isSpot = pool?.config?.spot == true || candidateIsSpot(candidate, observation)
         return AttemptFailure(
             reason: isSpot ? .preempted : .nodeUnhealthy,
-            message: "\(nodeCount) of \(spec.nodeCount) nodes of \(name) are left")
+            message: "\(nodeCount) of \(spec.shape.nodeCount) nodes of \(name) are left")
     }
 
     private static func candidateIsSpot(_ name: String, _ observation: TrainingJobObservation) -> Bool {

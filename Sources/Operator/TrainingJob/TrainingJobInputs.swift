@@ -12,7 +12,7 @@ enum TrainingJobInputs {
         else { return nil }
         let spec = observation.runSpec ?? RunSpec(observation.spec)
         let options = TrainingJobNodePool.options(for: observation.status.run, spec, observation)
-        if spec.nodeCount > 1, spec.trainer?.image == nil, spec.trainer?.command == nil {
+        if spec.shape.nodeCount > 1, spec.trainer?.image == nil, spec.trainer?.command == nil {
             let message = "trainer.numNodes: the built-in trainer runs on one node; name an image that runs on several"
             return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, message))
         }

@@ -74,7 +74,7 @@ enum TrainingJobPlan {
         status.capacity = capacity
         let pool = TrainingJobCapacity.currentPoolName(status, observation)
         let readyCount = pool.map { observation.nodes(of: $0).count(where: \.isReady) } ?? 0
-        status.nodes = TrainingJob.Nodes(desired: observation.runSpec?.nodeCount ?? 1, ready: readyCount)
+        status.nodes = TrainingJob.Nodes(desired: observation.runSpec?.shape.nodeCount ?? 1, ready: readyCount)
     }
 
     /// Progress and cost alone are written at most once in `progressInterval`; with any other change they are fresh.

@@ -35,7 +35,7 @@ enum TrainingJobPods {
         _ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt, pool: String, _ spec: RunSpec,
         _ observation: TrainingJobObservation
     ) -> Manifest {
-        let nodes = JSONValue.integer(Int64(spec.nodeCount))
+        let nodes = JSONValue.integer(Int64(spec.shape.nodesPerSlice))
         let cleanup = observation.spec.cleanup ?? .standard
         return Manifest(
             type: Job.resourceType, method: .createOnce,
@@ -109,7 +109,8 @@ enum TrainingJobPods {
 
     private static func resources(_ spec: RunSpec) -> JSONValue {
         var limits = spec.trainer?.resourcesPerNode?.limits ?? [:]
-        limits["nvidia.com/gpu"] = .string(String(spec.accelerator.gpu.count))
+        let shape = spec.shape
+        if let name = shape.resourceName { limits[name] = .string(String(shape.acceleratorsPerNode)) }
         var resources: JSONValue = ["limits": .object(limits)]
         resources["requests"] = spec.trainer?.resourcesPerNode?.requests.map { .object($0) }
         return resources
@@ -143,7 +144,7 @@ enum TrainingJobPods {
         let first = "\(Naming.attemptJob(runID: run.id, attempt: attempt.number))-0"
         var variables = [
             Name.runID: run.id, Name.jobName: observation.job.metadata.name, Name.namespace: namespace,
-            Name.attempt: String(attempt.number), Name.worldSize: String(spec.nodeCount),
+            Name.attempt: String(attempt.number), Name.worldSize: String(spec.shape.processCount),
             Name.coordinator: "\(first).\(run.id).\(namespace).svc:\(coordinatorPort)",
         ]
         variables[Name.outputURI] = run.prefix
