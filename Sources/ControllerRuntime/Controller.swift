@@ -29,11 +29,16 @@ public protocol Controller: Sendable {
 
     /// Whether the operator touches this object at all: false for a foreign `managedBy` (no finalizer, no status).
     func isManaged(_ object: Object) -> Bool
+
+    /// Whether our finalizer must be on the object before a round: false for one that only gets a status, since nothing
+    /// is made that would have to be removed.
+    func needsFinalizer(_ object: Object) -> Bool
 }
 
 extension Controller {
     public static var relations: [Relation<Object>] { [] }
     public func isManaged(_ object: Object) -> Bool { true }
+    public func needsFinalizer(_ object: Object) -> Bool { true }
 }
 
 extension Controller where CloudAction == Never {

@@ -121,11 +121,12 @@ struct Reconciler<C: Controller>: Sendable {
         }
     }
 
-    /// The object with our finalizer; nil when it is going and never had it.
+    /// The object with our finalizer, where it needs one; nil when it is going and never had it.
     private func withFinalizer(_ object: C.Object) async throws(APIError) -> C.Object? {
         switch Finalizer.action(object.metadata) {
         case .proceed: return object
         case .ignore: return nil
+        case .add where !controller.needsFinalizer(object): return object
         case .add: return try await replaceFinalizers(of: object) { $0 + [Finalizer.name] }
         }
     }

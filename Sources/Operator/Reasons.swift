@@ -24,6 +24,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case capacityUnavailable = "CapacityUnavailable"
     case timedOut = "TimedOut"
     case recreateBudgetExceeded = "RecreateBudgetExceeded"
+    case priceUnknown = "PriceUnknown"
     case nameConflict = "NameConflict"
     case acquired = "Acquired"
     // While it runs.
@@ -37,6 +38,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case imagePullFailed = "ImagePullFailed"
     case podsNotStarted = "PodsNotStarted"
     case storageUnavailable = "StorageUnavailable"
+    case stepStalled = "StepStalled"
     case newRunQueued = "NewRunQueued"
     // How it ends.
     case succeeded = "Succeeded"
@@ -45,11 +47,14 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case assertionFailed = "AssertionFailed"
     case restartLimitExceeded = "RestartLimitExceeded"
     case deadlineExceeded = "DeadlineExceeded"
+    case budgetExceeded = "BudgetExceeded"
+    case withinBudget = "WithinBudget"
     case cancelled = "Cancelled"
     case superseded = "Superseded"
     case controllerError = "ControllerError"
     case revisionUnreadable = "RevisionUnreadable"
     // Hygiene.
+    case planned = "Planned"
     case nothingCreated = "NothingCreated"
     case computeHeld = "ComputeHeld"
     case releasingCompute = "ReleasingCompute"
@@ -62,17 +67,18 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var failureClass: FailureClass? {
         switch self {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
-        case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
+        case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded,
+            .stepStalled:
             .infrastructure
         case .stockedOut, .capacityUnavailable, .timedOut: .capacity
         case .quotaExceeded: .quota
         case .permissionDenied: .permission
         case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted: .configuration
-        case .deadlineExceeded: .budget
+        case .deadlineExceeded, .budgetExceeded, .priceUnknown: .budget
         case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .provisioning, .operationQueued, .acquired, .training, .recovering,
             .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .nothingCreated, .computeHeld,
-            .releasingCompute, .released, .suspending, .suspended, .deleting:
+            .releasingCompute, .released, .suspending, .suspended, .deleting, .withinBudget, .planned:
             nil
         }
     }
@@ -93,6 +99,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .podsNotStarted: "Check resourcesPerNode against the machine type, and serviceAccountName.",
         .revisionUnreadable: "Delete the ControllerRevision that the message names, or upgrade the operator.",
         .nameConflict: "A node pool of this name exists that is not ours: delete or rename it.",
+        .budgetExceeded: "Raise budget.maxCost: a stopped run goes on; a failed one needs a new rerunToken as well.",
+        .priceUnknown: "Remove the candidate, give the operator its price, or set budget.onExceeded to Warn.",
+        .stepStalled: "Read the log in the message; if steps take that long, raise progress.stallDeadlineSeconds.",
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
         .recreateBudgetExceeded: "Find out what takes the machines away; the next try is within the hour.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",

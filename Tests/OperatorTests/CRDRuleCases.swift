@@ -42,7 +42,7 @@ enum CRDRuleCases {
     static let artifact = ResourceType(
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
 
-    static let all = jobs + artifacts + jobUpdates + artifactUpdates
+    static let all = jobs + money + artifacts + jobUpdates + artifactUpdates
 
     private static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil
@@ -228,8 +228,8 @@ enum CRDRuleCases {
         (job, ["backend", "gke", "nodePool", "computeClassName"]), (job, ["cleanup", "compute"]),
         (job, ["cleanup", "retainSeconds"]), (job, ["trainer", "volumes"]), (job, ["trainer", "volumeMounts"]),
         (job, ["trainer", "env", "valueFrom"]), (job, ["failurePolicy", "rules"]), (job, ["checkpoint", "resume"]),
-        (job, ["inputs", "mountPath"]), (job, ["inputs", "artifactRef", "version"]), (job, ["budget"]),
-        (job, ["tuning"]), (job, ["mode"]), (artifact, ["bucket", "managementPolicy"]),
+        (job, ["inputs", "mountPath"]), (job, ["inputs", "artifactRef", "version"]),
+        (job, ["budget", "lowUtilization"]), (job, ["tuning"]), (artifact, ["bucket", "managementPolicy"]),
         (artifact, ["bucket", "autoclass"]), (artifact, ["bucket", "retention"]), (artifact, ["access"]),
         (artifact, ["source"]),
     ]

@@ -149,6 +149,24 @@ public struct KubernetesClient: Sendable {
         }
     }
 
+    /// The last lines of a container's log, at most 64 KiB of them. Maps to `GET …/pods/{name}/log`.
+    ///
+    /// - Throws: `.notFound`; `.invalid` while the container has not started.
+    public func log(
+        ofPod name: String, namespace: String?, container: String, lineCount: Int
+    ) async throws(APIError) -> String {
+        let type = ResourceType(group: "", version: "v1", kind: "Pod", plural: "pods")
+        var request = KubernetesRequest(
+            .get, type, namespace: namespace, name: name, subresource: "log",
+            query: [
+                HTTPURL.QueryItem("container", container), HTTPURL.QueryItem("tailLines", String(lineCount)),
+                HTTPURL.QueryItem("limitBytes", String(64 << 10)),
+            ], timeout: .seconds(10))
+        request.accept = "text/plain, */*"
+        let response = try await reply(to: request)
+        return String(decoding: response.body, as: UTF8.self)
+    }
+
     /// What to try once more after a 401; nil when there is nothing else.
     private func replacement(for credential: Credential) async throws(APIError) -> Credential? {
         guard await credentials.refused(credential) else { return nil }

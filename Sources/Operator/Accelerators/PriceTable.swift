@@ -2,6 +2,10 @@
 public struct PriceTable: Sendable, Hashable {
     /// The day of the list, e.g. "2026-08-03".
     public let date: String
+    /// What all prices are in.
+    public let currencyCode = "USD"
+    /// The installation's own prices, which come first.
+    public var overrides: PriceOverrides?
     private var machines: [String: Price]
     /// Of one attached GPU; machine families with GPUs of their own have it in the machine's price.
     private var attachments: [String: Price]
@@ -22,12 +26,18 @@ public struct PriceTable: Sendable, Hashable {
     public static let builtIn = PriceTable(date: "2026-08-03", machines: machinePrices, attachments: attachedGPUPrices)
 
     /// How `status.cost.basis` names it.
-    public var basis: String { "list price \(date)" }
+    public var basis: String { overrides.map { "list \(date), own \($0.date)" } ?? "list price \(date)" }
 
     /// What one machine with its GPUs costs an hour; nil when the list does not have it.
     public func hourlyPrice(
         of machine: Accelerator.Machine, accelerator: String, model: ProvisioningModel, region: String
     ) -> Money? {
+        if let own = overrides?.hourlyPrice(
+            machineType: machine.type, accelerator: accelerator, count: machine.acceleratorCount, model: model,
+            region: region)
+        {
+            return own
+        }
         guard let base = machines["\(region) \(machine.type)"]?[model] else { return nil }
         guard machine.type.hasPrefix("n1-") else { return base }
         guard let gpu = attachments["\(region) \(accelerator)"]?[model] else { return nil }

@@ -9,6 +9,7 @@ extension TrainingJob {
         @OrEmpty public var conditions: [Condition]
         public var run: Run?
         public var pendingRun: PendingRun?
+        public var plan: PlanStatus?
         public var capacity: CapacityStatus?
         public var nodes: Nodes?
         public var restarts: Int?
@@ -136,6 +137,7 @@ extension TrainingJob {
         public var exitCode: Int?
         public var fromStep: Int64?
         public var toStep: Int64?
+        public var cost: String?
 
         public init(number: Int) { self.number = number }
     }
@@ -182,6 +184,8 @@ extension TrainingJob {
         }
 
         public var latest: Latest?
+        public var exposureSeconds: Int64?
+        public var exposureCost: String?
     }
 
     /// The declared outputs as found in the bucket.
@@ -210,6 +214,9 @@ extension TrainingJob {
         public var currencyCode: String?
         public var accrued: String?
         public var hourlyRate: String?
+        public var projected: String?
+        /// The `budget.maxCost` at which the run was stopped.
+        public var limitReached: String?
         public var basis: String?
         public var updateTime: Timestamp?
         public var display: String?

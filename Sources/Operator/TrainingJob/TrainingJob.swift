@@ -21,6 +21,7 @@ public struct TrainingJob: CustomResource, Codable {
 
     /// What the user wants. See the CRD for what each field does.
     public struct Spec: Codable, Sendable, Hashable {
+        public var mode: Mode = .apply
         public var suspend: Bool
         public var managedBy: String
         public var onSpecChange: OnSpecChange
@@ -35,6 +36,14 @@ public struct TrainingJob: CustomResource, Codable {
         public var checkpoint: Checkpoint?
         public var outputs: Outputs?
         public var failurePolicy: FailurePolicy?
+        public var progress: Progress?
+        public var budget: Budget?
+    }
+
+    /// Whether a run is made, or only what it would be is said.
+    public enum Mode: String, Codable, Sendable, Hashable {
+        case apply = "Apply"
+        case plan = "Plan"
     }
 
     /// What a change of a run-relevant field does.
@@ -179,6 +188,11 @@ public struct TrainingJob: CustomResource, Codable {
         public var prefix: String
         public var required: [Requirement]?
         public var assertions: [Assertion]?
+    }
+
+    /// What is expected of the trainer's reports.
+    public struct Progress: Codable, Sendable, Hashable {
+        public var stallDeadlineSeconds: Int?
     }
 
     /// What happens when a pod fails.

@@ -218,7 +218,7 @@ extension TrainingJobCapacity {
         guard let start = attempt.startTime, let end = attempt.endTime,
             let cause = attempt.cause.flatMap(Reason.init)
         else { return false }
-        return cause.losesMachines && cause != .suspended && end - start < .seconds(120)
+        return cause.losesMachines && cause != .suspended && cause != .budgetExceeded && end - start < .seconds(120)
     }
 }
 

@@ -234,9 +234,7 @@ enum TrainingJobCapacity {
             role: "NodePool", run: run.number)
         entry.intentTime = observation.moment
         entry.hourlyCost =
-            configuration.prices.hourlyPrice(
-                of: option.machine, accelerator: observation.runSpec?.accelerator.gpu.type ?? "",
-                model: option.candidate.provisioningModel, region: PriceTable.region(ofZone: option.zone))?.decimal
+            TrainingJobCost.hourlyPrice(of: option, observation.runSpec, observation)?.statusText
         return entry
     }
 }
@@ -245,7 +243,7 @@ extension Reason {
     /// Whether an attempt that ended so has lost its machines.
     var losesMachines: Bool {
         switch self {
-        case .preempted, .nodeUnhealthy, .suspended: true
+        case .preempted, .nodeUnhealthy, .suspended, .budgetExceeded, .stepStalled: true
         default: false
         }
     }

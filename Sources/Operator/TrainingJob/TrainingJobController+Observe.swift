@@ -19,10 +19,14 @@ extension TrainingJobController {
             services.objects(in: namespace, labelled: name).filter { Self.isChild($0, of: object) }
                 .map(\.metadata.name))
         try await observeCloud(&observation)
-        guard !object.metadata.isDeleting else { return observation }
+        guard !object.metadata.isDeleting else {
+            stepWatch.withLock { $0.forget(observation.uid) }
+            return observation
+        }
         try await observeRevisions(&observation)
         try await observeArtifacts(&observation)
         try await observeBucket(&observation)
+        await observeLog(&observation)
         return observation
     }
 
@@ -123,9 +127,11 @@ extension TrainingJobController {
         }
     }
 
-    /// The artifacts of a run that still waits for them.
+    /// The artifacts of a run that still waits for them, or that is planned.
     private func observeArtifacts(_ observation: inout TrainingJobObservation) async throws(APIError) {
-        guard let run = observation.activeRun, run.image == nil, let spec = observation.runSpec else { return }
+        let isPlanning = observation.status.run == nil && observation.spec.mode == .plan
+        let isWaiting = observation.activeRun.map { $0.image == nil } ?? false
+        guard let spec = isPlanning ? RunSpec(observation.spec) : isWaiting ? observation.runSpec : nil else { return }
         for (name, needsObjects) in TrainingJobInputs.references(spec) {
             let key = ObjectKey(namespace: observation.job.metadata.namespace, name: name)
             guard let artifact = artifacts[key], !artifact.metadata.isDeleting else { continue }
@@ -150,7 +156,13 @@ extension TrainingJobController {
     private func observeBucket(_ observation: inout TrainingJobObservation) async throws(APIError) {
         guard let run = observation.activeRun, let prefix = run.prefix.flatMap({ StorageURI($0) }) else { return }
         if observation.activeAttempt ?? observation.succeededAttempt != nil || !observation.status.resources.isEmpty {
-            observation.progress = await progress(prefix)
+            let read = await progress(prefix)
+            observation.progress = read.report
+            let seen = observation
+            let uptime = clock.uptime
+            observation.sameStepFor = stepWatch.withLock {
+                $0.age(seen, isReadable: read.isReadable, uptime: uptime)
+            }
         }
         guard observation.succeededAttempt != nil, let outputs = observation.runSpec?.outputs else {
             observation.outputs = .found(files: [:], documents: [:])
@@ -164,12 +176,26 @@ extension TrainingJobController {
         }
     }
 
-    /// nil when there is none, and when it cannot be read: progress is news, not a condition of anything.
-    private func progress(_ prefix: StorageURI) async -> ProgressReport? {
-        guard let uri = prefix.appending(BucketLayout.progress),
-            let bytes = try? await storage.read(uri.path, in: uri.bucket, limit: 1 << 20).bytes
-        else { return nil }
-        return try? JSONValue(parsing: bytes).decode(ProgressReport.self)
+    /// Nothing when there is none, and when it cannot be read: progress is news, not a condition of anything.
+    private func progress(_ prefix: StorageURI) async -> (report: ProgressReport?, isReadable: Bool) {
+        guard let uri = prefix.appending(BucketLayout.progress) else { return (nil, true) }
+        do throws(APIError) {
+            let bytes = try await storage.read(uri.path, in: uri.bucket, limit: 1 << 20).bytes
+            // What is no report is as good as none.
+            return (try? JSONValue(parsing: bytes).decode(ProgressReport.self), true)
+        } catch {
+            return (nil, error.code == .notFound)
+        }
+    }
+
+    /// What a pod that stands still said last, before it is ended; without it the attempt ends all the same.
+    private func observeLog(_ observation: inout TrainingJobObservation) async {
+        guard TrainingJobStall.isOverdue(observation),
+            let pod = TrainingJobStall.runningPods(observation).first
+        else { return }
+        observation.logTail = try? await kubernetes.log(
+            ofPod: pod.metadata.name, namespace: pod.metadata.namespace, container: TrainingJobPods.container,
+            lineCount: TrainingJobStall.logLineCount)
     }
 
     private func found(

@@ -28,6 +28,8 @@ public final class TrainingJobController: Controller {
     let nodes: ObjectStore<Node>
     /// By pool name. Memory only: after a restart the create is sent, and refused, once more.
     let refusals = Mutex<[String: Refusal]>([:])
+    /// Since when steps stand still.
+    let stepWatch = Mutex(StepWatch())
     /// The cluster's pools and operations, shared by the rounds of all TrainingJobs.
     let poolList = SharedRead<[NodePool]>()
     let operationList = SharedRead<[ContainerOperation]>()
@@ -64,6 +66,9 @@ public final class TrainingJobController: Controller {
 
     /// An object that another controller manages gets no finalizer and no status from us.
     public func isManaged(_ object: TrainingJob) -> Bool { object.spec.managedBy == TrainingJob.manager }
+
+    /// A plan makes nothing that a finalizer would have to guard.
+    public func needsFinalizer(_ object: TrainingJob) -> Bool { TrainingJobPlanMode.needsFinalizer(object) }
 
     public static func plan(
         _ observation: TrainingJobObservation

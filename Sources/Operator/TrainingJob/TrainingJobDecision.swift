@@ -36,6 +36,10 @@ enum Situation: Sendable, Equatable {
     case finished
     case suspending(String)
     case suspended
+    /// The budget is used up, and nothing runs; a higher one lets the run go on.
+    case stoppedByBudget(String)
+    /// Mode Plan: the plan is written, and nothing else.
+    case planned(String)
     /// Nothing goes on until the user acts.
     case actionRequired(Reason, String)
     case deleting(String)

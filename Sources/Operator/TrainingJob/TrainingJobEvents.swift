@@ -1,10 +1,24 @@
 import ControllerRuntime
+import Kubernetes
 
 /// Events as a function of what changed: each is told once, after the status that says the same was written.
 enum TrainingJobEvents {
     static func events(from old: TrainingJob.Status, to new: TrainingJob.Status) -> [Event] {
         runStarted(old, new) + capacityChanged(old, new) + attemptChanged(old, new) + runEnded(old, new)
-            + released(old, new)
+            + released(old, new) + budgetUsedUp(old, new) + planned(old, new)
+    }
+
+    private static func planned(_ old: TrainingJob.Status, _ new: TrainingJob.Status) -> [Event] {
+        guard let plan = new.plan, plan != old.plan else { return [] }
+        return [Event(.normal, reason: Reason.planned.rawValue, action: "Plan", message: plan.summary ?? "")]
+    }
+
+    /// Once, in all three modes.
+    private static func budgetUsedUp(_ old: TrainingJob.Status, _ new: TrainingJob.Status) -> [Event] {
+        let condition = new.conditions.first { $0.type == TrainingJobBudget.conditionType }
+        let before = old.conditions.first { $0.type == TrainingJobBudget.conditionType }
+        guard let condition, condition.status == .false, before?.status != .false else { return [] }
+        return [Event(.warning, reason: condition.reason, action: "CheckBudget", message: condition.message)]
     }
 
     private static func runStarted(_ old: TrainingJob.Status, _ new: TrainingJob.Status) -> [Event] {

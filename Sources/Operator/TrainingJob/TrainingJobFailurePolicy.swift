@@ -13,8 +13,9 @@ struct AttemptFailure: Sendable, Hashable {
     /// Another try cannot help.
     var isFinal = false
 
-    /// Whether it counts towards `maxRestarts`: a machine that was taken away does not.
-    var counts: Bool { !reason.losesMachines }
+    /// Whether it counts towards `maxRestarts`: a machine that was taken away does not; one that stands still does, as
+    /// the code may be the reason.
+    var counts: Bool { !reason.losesMachines || reason == .stepStalled }
 }
 
 /// What happens when pods fail.
@@ -78,7 +79,10 @@ enum TrainingJobFailurePolicy {
         if let job, job.isComplete { return nil }
         if let job, job.isFailed { return podFailure(job, attempt, observation) }
         if let lost = lostMachines(attempt, observation) { return lost }
-        return job.flatMap { imageFailure($0, attempt, observation) ?? startFailure($0, attempt, observation) }
+        return job.flatMap {
+            imageFailure($0, attempt, observation) ?? startFailure($0, attempt, observation)
+                ?? TrainingJobStall.failure($0, observation)
+        }
     }
 
     /// The node pool is gone, or going, under the pods; or nodes are, and no pod is left to tell.

@@ -16,6 +16,9 @@ enum TrainingJobInputs {
             let message = "trainer.numNodes: the built-in trainer runs on one node; name an image that runs on several"
             return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, message))
         }
+        if let message = TrainingJobStall.problem(observation.spec) {
+            return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, message))
+        }
         guard case .failure(let error) = options else { return nil }
         return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, error.message))
     }
@@ -41,7 +44,7 @@ enum TrainingJobInputs {
             + [spec.checkpoint?.artifactRef.name, spec.outputs?.artifactRef.name].compactMap { $0 }.map { ($0, false) }
     }
 
-    private static func problem(
+    static func problem(
         _ name: String, needsObjects: Bool, _ observation: TrainingJobObservation
     ) -> String? {
         guard let artifact = observation.artifacts[name] else { return "GCSArtifact \(name) does not exist" }

@@ -60,7 +60,10 @@ enum TrainingJobNodePool {
                 gpuDriverInstallationConfig: driver(gpu.driverVersion))
         ]
         config.spot = option.candidate.provisioningModel == .spot ? true : nil
-        config.maxRunDuration = maximumRunSeconds(run, observation).map { "\($0)s" }
+        let limits = [
+            maximumRunSeconds(run, observation), TrainingJobBudget.maximumRunSeconds(option, spec, observation),
+        ]
+        config.maxRunDuration = limits.compactMap { $0 }.min().map { "\($0)s" }
         config.labels = [
             Ownership.namespaceLabel: observation.job.metadata.namespace ?? "",
             Ownership.jobLabel: observation.job.metadata.name, Ownership.runLabel: run.id,

@@ -32,6 +32,10 @@ public struct TrainingJobObservation: Sendable, Equatable {
     public var refusals: [String: APIError] = [:]
     /// What the trainer wrote last, where there is such a file.
     public var progress: ProgressReport?
+    /// How long the active attempt's step has stood still while all its pods ran, as far as this process has seen.
+    public var sameStepFor: Duration?
+    /// The end of the first pod's log; read only when the attempt stands still for too long.
+    public var logTail: String?
     public var outputs: OutputsObservation = .notLooked
 
     public init(job: TrainingJob, configuration: OperatorConfiguration, now: Timestamp) {

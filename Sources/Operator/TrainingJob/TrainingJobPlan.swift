@@ -17,6 +17,7 @@ enum TrainingJobPlan {
     static let rules = RuleChain<Observation, Decision>(
         [
             .init("deleting", TrainingJobRelease.deleting),
+            .init("planning", TrainingJobPlanMode.decide),
             .init("finishedAndReleased", TrainingJobRun.finished),
             .init("releasingCompute", TrainingJobRelease.releasing),
             .init("recordingSuccess", TrainingJobOutputs.recordSuccess),
@@ -24,6 +25,7 @@ enum TrainingJobPlan {
             .init("verifyingOutputs", TrainingJobOutputs.verify),
             .init("cancelled", TrainingJobRun.cancelled),
             .init("overTime", TrainingJobRun.overTime),
+            .init("overBudget", TrainingJobBudget.over),
             .init("invalidSpec", TrainingJobInputs.invalid),
             .init("suspended", TrainingJobRelease.suspended),
             .init("recordingRun", TrainingJobRun.recording),
@@ -44,6 +46,9 @@ enum TrainingJobPlan {
         describeCapacity(&status, observation)
         status.conditions = TrainingJobConditions.conditions(
             for: decision.situation, status: status, generation: status.observedGeneration, now: observation.moment)
+        if let budget = TrainingJobBudget.condition(status, observation) {
+            status.conditions = (status.conditions + [budget]).sorted { $0.type < $1.type }
+        }
         status = withProgress(status, observation)
         return Plan(
             steps: decision.steps, status: status,

@@ -8,15 +8,37 @@ enum TrainingJobProgress {
 
     /// Puts the latest report into the status; a report of another run is not ours.
     static func update(_ status: inout TrainingJob.Status, _ observation: TrainingJobObservation) {
-        guard let report = observation.progress, report.runID == status.run?.id else { return }
-        status.trainerStatus = trainerStatus(report)
-        guard let checkpoint = report.checkpoint else { return }
-        let latest = TrainingJob.CheckpointStatus.Latest(
-            step: Int64(checkpoint.step), uri: String(checkpoint.uri.prefix(1100)), time: Timestamp(checkpoint.time))
-        status.checkpoint = TrainingJob.CheckpointStatus(latest: latest)
+        if let report = observation.progress, report.runID == status.run?.id {
+            status.trainerStatus = trainerStatus(report, earlier: status.trainerStatus)
+            if let checkpoint = report.checkpoint {
+                let latest = TrainingJob.CheckpointStatus.Latest(
+                    step: Int64(checkpoint.step), uri: String(checkpoint.uri.prefix(1100)),
+                    time: Timestamp(checkpoint.time))
+                status.checkpoint = TrainingJob.CheckpointStatus(latest: latest)
+            }
+        }
+        updateExposure(&status, observation)
     }
 
-    static func trainerStatus(_ report: ProgressReport) -> TrainingJob.TrainerStatus {
+    /// What would be lost now: the time since the latest checkpoint, or since the attempt began, and what it cost.
+    private static func updateExposure(_ status: inout TrainingJob.Status, _ observation: TrainingJobObservation) {
+        var checkpoint = status.checkpoint ?? TrainingJob.CheckpointStatus()
+        checkpoint.exposureSeconds = nil
+        checkpoint.exposureCost = nil
+        if let attempt = status.attempts.last, attempt.endTime == nil, let start = attempt.startTime {
+            let since = max(start, min(checkpoint.latest?.time ?? start, observation.moment))
+            let time = max(.zero, observation.moment - since)
+            checkpoint.exposureSeconds = time.components.seconds
+            let rate = TrainingJobCost.hourlyRate(status, observation)
+            checkpoint.exposureCost = rate == .zero ? nil : rate.accrued(over: time).statusText
+        }
+        status.checkpoint = checkpoint == TrainingJob.CheckpointStatus() ? nil : checkpoint
+    }
+
+    /// - Parameter earlier: the run's status so far: its curves reach further back than a report.
+    static func trainerStatus(
+        _ report: ProgressReport, earlier: TrainingJob.TrainerStatus? = nil
+    ) -> TrainingJob.TrainerStatus {
         var status = TrainingJob.TrainerStatus()
         status.step = Int64(max(0, report.step))
         status.totalSteps = Int64(max(0, report.totalSteps))
@@ -32,17 +54,11 @@ enum TrainingJobProgress {
         status.metrics = (report.history.last?.metrics ?? [:]).sorted { $0.key < $1.key }.prefix(16).map {
             TrainingJob.NamedValue(name: String($0.key.prefix(64)), value: number($0.value, decimals: 4))
         }
-        status.series = seriesNames.compactMap { series($0, report) }
+        status.series = seriesNames.compactMap { name in
+            TrainingJobSeries.merged(name, earlier: earlier?.series.first { $0.name == name }, report)
+        }
         status.lastUpdatedTime = Timestamp(report.updatedAt)?.wholeSeconds
         return status
-    }
-
-    private static func series(_ name: String, _ report: ProgressReport) -> TrainingJob.TrainerStatus.Series? {
-        let points = report.history.suffix(64).compactMap { epoch in
-            epoch.metrics[name].map { (step: Int64(max(0, epoch.step)), value: number($0, decimals: 4)) }
-        }
-        guard !points.isEmpty else { return nil }
-        return TrainingJob.TrainerStatus.Series(name: name, steps: points.map(\.step), values: points.map(\.value))
     }
 
     private static func seconds(_ value: Double) -> Int? {

@@ -66,6 +66,11 @@ enum TrainingJobConditions {
         case .suspended:
             draft.set("Ready", .true, .suspended, "suspended; nothing runs and nothing costs money")
             draft.set("Suspended", .true, .suspended, "spec.suspend is true")
+        case .planned(let message):
+            draft.set("Ready", .true, .planned, message)
+        case .stoppedByBudget(let message):
+            draft.stalled(.budgetExceeded, message)
+            draft.set("Suspended", .true, .budgetExceeded, message)
         case .deleting(let message):
             draft.inProgress(.deleting, message)
         }
@@ -157,7 +162,8 @@ extension Situation {
         case .releasing, .releaseBlocked: "Releasing"
         case .finished: result == TrainingJob.RunResult.succeeded.rawValue ? "Complete" : "Failed"
         case .suspending: "Suspending"
-        case .suspended: "Suspended"
+        case .planned: "Planned"
+        case .suspended, .stoppedByBudget: "Suspended"
         case .actionRequired(.invalidSpec, _): "Invalid"
         case .actionRequired: "Stalled"
         case .deleting: "Deleting"

@@ -37,6 +37,10 @@ import Testing
         try await check("TrainingJob", Workflow.trainingJobs)
     }
 
+    @Test func `budgets, hangs and plans survive every fault at every request`() async throws {
+        try await check("money", Workflow.money)
+    }
+
     @Test func `GCSArtifacts survive every fault at every request`() async throws {
         try await check("GCSArtifact", Workflow.artifacts, stride: 200)
     }

@@ -20,7 +20,7 @@ import Testing
         let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
         let granted = ClusterGrant.all(in: try #require(role.first?["rules"]?.arrayValue))
         var used: Set<ClusterGrant> = []
-        for workflow in Workflow.trainingJobs + Workflow.artifacts + Workflow.whole {
+        for workflow in Workflow.trainingJobs + Workflow.money + Workflow.artifacts + Workflow.whole {
             let world = try await workflow.make()
             try await workflow.story(world)
             used.formUnion(world.world.cluster.usedGrants(of: "operator"))

@@ -27,7 +27,7 @@ struct Stuck: Error, CustomStringConvertible {
 }
 
 extension Workflow {
-    private static func world(
+    static func world(
         stockouts: Set<String> = [], timings: CloudTimings = CloudTimings(),
         program: @escaping @Sendable (PodContext) async -> PodResult = Trainers.succeeding()
     ) -> @Sendable () async throws -> FaultWorld {
@@ -246,8 +246,10 @@ extension FaultWorld {
         StorageClient(GoogleCloudClient(transport: HandlerTransport(world), tokens: NoTokens(), clock: clock))
     }
 
-    func createJob(named name: String = "mnist") async throws {
-        var manifest = try OperatorWorld.manifest()
+    func createJob(
+        named name: String = "mnist", _ change: (inout TrainingJob.Spec) -> Void = { _ in }
+    ) async throws {
+        var manifest = try OperatorWorld.manifest(change)
         manifest.set(.string(namespace), at: ["metadata", "namespace"])
         manifest.set(.string(name), at: ["metadata", "name"])
         let object = try await admin.create(TrainingJob.resourceType, manifest)

@@ -49,6 +49,13 @@ import Testing
                     trainingJob { $0.failurePolicy = .init(maxRestarts: 1) }, scripts: [.exit(1), .exit(1), .exit(1)])
             }, reason: "RestartLimitExceeded", createCount: 2),
         Story(
+            name: "the budget ends the run",
+            make: {
+                PlanWorld(
+                    trainingJob { $0.budget = .init(currencyCode: "USD", maxCost: "0.05", onExceeded: .fail) },
+                    scripts: [.runForever])
+            }, reason: "BudgetExceeded", createCount: 2),
+        Story(
             name: "the machine is taken away: new machines, nothing counted",
             make: {
                 PlanWorld(trainingJob { $0.failurePolicy = .init(maxRestarts: 0) }, scripts: [.disrupt, .succeed])
@@ -196,6 +203,7 @@ import Testing
             var attempt = attempt
             attempt.startTime = nil
             attempt.endTime = nil
+            attempt.cost = nil
             return attempt
         }
         status.capacity?.startTime = nil

@@ -12,9 +12,11 @@ import Testing
         // Deletion first; what has a result never seeks machines; what stops releases.
         #expect(
             TrainingJobPlan.rules.names == [
-                "deleting", "finishedAndReleased", "releasingCompute", "recordingSuccess", "restoringRevision",
+                "deleting", "planning", "finishedAndReleased", "releasingCompute", "recordingSuccess",
+                "restoringRevision",
                 "verifyingOutputs", "cancelled", "overTime",
-                "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering", "seekingCapacity",
+                "overBudget", "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering",
+                "seekingCapacity",
             ])
     }
 

@@ -155,17 +155,3 @@ import Testing
         }
     }
 }
-
-@Suite struct ReasonTableTests {
-    @Test func `the kind's page explains every reason, and no other`() throws {
-        let rows = try Repository.text("crds/trainingjobs.md").split(separator: "\n").compactMap { line -> String? in
-            let cells = line.split(separator: "|").map { $0.drop { $0 == " " } }
-            guard cells.count == 3, let name = cells.first?.split(separator: " ").first,
-                let kind = cells[1].split(separator: " ").first, name != "Reason", !name.contains("-"),
-                kind == "–" || FailureClass(rawValue: String(kind)) != nil
-            else { return nil }
-            return "\(name) \(kind)"
-        }
-        #expect(rows == Reason.allCases.map { "\($0.rawValue) \($0.failureClass?.rawValue ?? "–")" })
-    }
-}
