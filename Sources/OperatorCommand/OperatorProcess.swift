@@ -99,6 +99,7 @@ struct OperatorProcess: Sendable {
     private func work() async throws -> Int32 {
         let httpMetrics = HTTPClientMetrics(registry)
         let google = try google(metrics: httpMetrics)
+        let prices = try await startup.keepTrying { try PriceFile.table(options.priceFile) }
         let cluster = try await clusterName(google)
         let place = try await startup.keepTrying { try await findPlace(cluster, google, metrics: httpMetrics) }
 
@@ -109,7 +110,7 @@ struct OperatorProcess: Sendable {
         registry.beforeEachPage { metrics.take(manager.statistics) }
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
-            progressInterval: options.progressInterval)
+            progressInterval: options.progressInterval, prices: prices)
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
         addControllers(to: manager, configuration, kubernetes: place.kubernetes, google: gated)
         addLeakSweep(to: manager, configuration, google: gated)

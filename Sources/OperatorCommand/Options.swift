@@ -13,6 +13,8 @@ struct Options: Sendable, Equatable {
     var kubernetesRequestsPerSecond = 50.0
     var kubernetesBurst = 100
     var trainerImage = ""
+    /// Own prices, as JSON; nil: the built-in list alone.
+    var priceFile: String?
     /// An emulator of Google's APIs on this machine.
     var googleEndpoint: String?
     var leaderElect = true
@@ -57,6 +59,10 @@ struct Options: Sendable, Equatable {
           --context NAME               of the kubeconfig; default: its current-context
           --kube-api-qps N             requests to the API server per second, watches excluded; default 50
           --kube-api-burst N           as many may go at once; default 100
+          --price-file FILE            own prices beside the built-in list of 2026-08-03, as JSON: {"date": "2026-11-01",
+                                       "prices": [{"machineType": "g2-standard-8" (or "accelerator": "nvidia-l4"),
+                                       "region": "us-central1", "provisioningModel": "Spot", "hourlyCost": "0.31"}]};
+                                       region and provisioningModel may be left out
           --google-endpoint URL        an emulator of Google's APIs on this machine, e.g. http://127.0.0.1:8080
           --leader-elect true|false    default true
           --leader-election-namespace NAMESPACE
@@ -121,6 +127,7 @@ struct Options: Sendable, Equatable {
             }
             cluster = name
         case "--trainer-image": trainerImage = value
+        case "--price-file": priceFile = value
         case "--google-endpoint": googleEndpoint = try Options.loopback(value)
         case "--leader-elect":
             guard let choice = Bool(value) else { throw UsageError(message: "--leader-elect: expected true or false") }

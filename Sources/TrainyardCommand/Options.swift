@@ -2,13 +2,14 @@
 enum Invocation: Equatable, Sendable {
     case sandboxRun(SandboxRunOptions)
     case sandboxUp(SandboxUpOptions)
+    case plan(PlanOptions)
     case version
     case help(HelpTopic)
 }
 
 /// Which help text is printed.
 enum HelpTopic: String, Sendable, CaseIterable {
-    case overview, sandbox
+    case overview, sandbox, plan
     case sandboxRun = "sandbox run"
     case sandboxUp = "sandbox up"
 }
@@ -25,6 +26,16 @@ struct SandboxRunOptions: Equatable, Sendable {
     /// The state folder stays after success too.
     var keepsState = false
     var stateDirectory: String?
+}
+
+/// `trainyard plan FILE…`.
+struct PlanOptions: Equatable, Sendable {
+    var files: [String] = []
+    /// One JSON object on standard output.
+    var isJSON = false
+    /// For candidates that name none.
+    var zones: [String] = []
+    var priceFile: String?
 }
 
 /// `trainyard sandbox up`.
@@ -62,12 +73,14 @@ extension Invocation {
         let rest = Array(arguments.dropFirst())
         switch first {
         case "sandbox": self = try Invocation.sandbox(rest)
+        case "plan": self = try Invocation.plan(rest)
         case "version", "--version", "-V": self = try Invocation.alone(.version, first, rest)
         case "help": self = .help(try Invocation.topic(rest))
         case "--help", "-h": self = .help(.overview)
         default:
             throw UsageError(
-                message: "there is no command '\(first)'" + NearMatch.hint(first, ["sandbox", "version", "help"]),
+                message: "there is no command '\(first)'"
+                    + NearMatch.hint(first, ["sandbox", "plan", "version", "help"]),
                 topic: .overview)
         }
     }
@@ -109,6 +122,35 @@ extension Invocation {
                 message: "sandbox run needs a file, for example crds/examples/fashion-mnist.yaml", topic: .sandboxRun)
         }
         return .sandboxRun(options)
+    }
+
+    private static func plan(_ arguments: [String]) throws(UsageError) -> Invocation {
+        var options = PlanOptions()
+        var reader = ArgumentReader(arguments, topic: .plan)
+        while let argument = try reader.next() {
+            switch argument {
+            case .operand(let file): options.files.append(file)
+            case .option("--json"): options.isJSON = true
+            case .option("--zones"): options.zones = try zones(try reader.value())
+            case .option("--price-file"): options.priceFile = try reader.value()
+            case .option("--help"), .option("-h"): return .help(.plan)
+            case .option(let name): throw reader.unknown(name, ["--json", "--zones", "--price-file", "--help"])
+            }
+        }
+        guard !options.files.isEmpty else {
+            throw UsageError(message: "plan needs a file, for example crds/examples/plan.yaml", topic: .plan)
+        }
+        return .plan(options)
+    }
+
+    /// `us-central1-a,us-central1-b`.
+    private static func zones(_ text: String) throws(UsageError) -> [String] {
+        let zones = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        for zone in zones where zone.wholeMatch(of: /[a-z]+-[a-z]+[0-9]+-[a-z0-9]+/) == nil {
+            throw UsageError(
+                message: "--zones: '\(zone)' is no zone; write them like us-central1-a,us-central1-b", topic: .plan)
+        }
+        return zones
     }
 
     private static func up(_ arguments: [String]) throws(UsageError) -> Invocation {

@@ -27,6 +27,9 @@ func run(_ invocation: Invocation) async -> Int32 {
         async let _: Void = forceOnSecondInterrupt(interrupts)
         let console = options.isJSON ? errors : Console(descriptor: STDOUT_FILENO)
         return await SandboxRun(options: options, console: console, interrupts: interrupts).run()
+    case .plan(let options):
+        return await PlanCommand(options: options, console: Console(descriptor: STDOUT_FILENO), complaints: errors)
+            .run()
     case .sandboxUp(let options):
         async let _: Void = forceOnSecondInterrupt(interrupts)
         return await SandboxUp(options: options, interrupts: interrupts, console: errors).run()

@@ -25,6 +25,7 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
         let command = try parse(
             "--cluster", "projects/my-project/locations/us-central1/clusters/c", "--kubeconfig=/k", "--context", "dev",
             "--kube-api-qps=7.5", "--kube-api-burst", "9", "--google-endpoint", "http://127.0.0.1:80",
+            "--price-file=/prices.json",
             "--leader-elect=false",
             "--leader-election-namespace", "ops", "--lease-duration=4", "--renew-deadline", "2.5", "--retry-period=0.5",
             "--health-address", "[::1]:0", "--concurrency=8", "--recheck-seconds", "60",
@@ -37,6 +38,7 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
                     $0.context = "dev"
                     $0.kubernetesRequestsPerSecond = 7.5
                     $0.kubernetesBurst = 9
+                    $0.priceFile = "/prices.json"
                     $0.googleEndpoint = "http://127.0.0.1:80"
                     $0.leaderElect = false
                     $0.leaderElectionNamespace = "ops"

@@ -36,7 +36,7 @@ import Testing
         ("no kind", "apiVersion: v1\n", "f.yaml:1:1: the object has no apiVersion or no kind"),
         (
             "typing error", "apiVersion: trainyard.dev/v1alpha1\nkind: TrainingJb\n",
-            "f.yaml:2:7: the sandbox does not apply trainyard.dev/v1alpha1 TrainingJb; did you mean "
+            "f.yaml:2:7: trainyard does not know trainyard.dev/v1alpha1 TrainingJb; did you mean "
                 + "'trainyard.dev/v1alpha1 TrainingJob'?"
         ),
         (

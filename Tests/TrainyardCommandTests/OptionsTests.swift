@@ -30,6 +30,15 @@ import Testing
             "up", ["sandbox", "up", "--port", "8001", "--no-operator"],
             .sandboxUp(SandboxUpOptions(startsOperator: false, port: 8001))
         ),
+        (
+            "plan",
+            ["plan", file, "b.yaml", "--json", "--zones=us-central1-a,us-central1-f", "--price-file", "p.json"],
+            .plan(
+                PlanOptions(
+                    files: [file, "b.yaml"], isJSON: true, zones: ["us-central1-a", "us-central1-f"],
+                    priceFile: "p.json"))
+        ),
+        ("help on plan", ["help", "plan"], .help(.plan)),
     ])
     func `is read`(_ name: String, _ arguments: [String], _ expected: Invocation) throws {
         #expect(try Invocation(arguments: arguments) == expected)
@@ -67,6 +76,11 @@ import Testing
         (
             "file for up", ["sandbox", "up", "f.yaml"],
             "sandbox up takes no file ('f.yaml'): apply it with kubectl", .sandboxUp
+        ),
+        ("plan without a file", ["plan"], "plan needs a file, for example crds/examples/plan.yaml", .plan),
+        (
+            "plan with a region", ["plan", "f", "--zones", "us-central1"],
+            "--zones: 'us-central1' is no zone; write them like us-central1-a,us-central1-b", .plan
         ),
         ("version with more", ["version", "x"], "version takes no argument ('x')", .overview),
         (

@@ -92,7 +92,7 @@ enum ManifestFile {
             let at = node["kind"].map { "\(path):\($0.line):\($0.column)" } ?? place
             let known = types.map { "\($0.apiVersion) \($0.kind)" }
             let hint = NearMatch.hint("\(apiVersion) \(kind)", known)
-            throw RunError(.badData, "\(at): the sandbox does not apply \(apiVersion) \(kind)\(hint)")
+            throw RunError(.badData, "\(at): trainyard does not know \(apiVersion) \(kind)\(hint)")
         }
         guard let name = node["metadata"]?["name"] else {
             throw RunError(.badData, "\(place): the \(kind) has no metadata.name")

@@ -6,6 +6,7 @@ enum HelpText {
         case .sandbox: sandbox
         case .sandboxRun: sandboxRun
         case .sandboxUp: sandboxUp
+        case .plan: plan
         }
     }
 
@@ -16,6 +17,7 @@ enum HelpText {
         case .sandbox: "usage: trainyard sandbox run FILE… | trainyard sandbox up"
         case .sandboxRun:
             "usage: trainyard sandbox run FILE… [--set PATH=VALUE]… [--out DIR] [--json] [--keep] [--state-dir DIR]"
+        case .plan: "usage: trainyard plan FILE… [--zones ZONE,…] [--price-file FILE] [--json]"
         case .sandboxUp: "usage: trainyard sandbox up [--state-dir DIR] [--port N] [--no-operator]"
         }
     }
@@ -27,6 +29,7 @@ enum HelpText {
 
           sandbox run FILE…   one training, start to finish, in a simulated cluster and cloud on this machine
           sandbox up          keep that simulated cluster running, for kubectl
+          plan FILE…          what a training would cost and create, without any cluster
           version             print the version
           help [COMMAND]      more about a command
 
@@ -62,6 +65,22 @@ enum HelpText {
 
         exit status: 0 complete · 1 the run failed · 64 wrong arguments · 65 a file that the API server refuses ·
                      66 a file that is not there · 71 this machine cannot run it · 74 the disk · 130 stopped by Ctrl-C
+
+        """
+
+    private static let plan = """
+        Says what the TrainingJobs in YAML files would be, as an object of `mode: Plan` in a cluster does: the candidates in
+        the order in which they would be tried, with list prices, what would be created, and what would stop the run. The
+        files are checked as an API server checks them. Nothing is contacted and nothing is created.
+
+        usage: trainyard plan FILE… [options]
+
+          --zones ZONE,…       the cluster's zones, for candidates that name none
+          --price-file FILE    own prices, as for the operator's --price-file
+          --json               print one JSON object: {"trainingJobs": [{"name", "namespace", "plan", "notes"}]}
+
+        exit status: 0 nothing stands in the way · 1 something would stop a run · 64 wrong arguments ·
+                     65 a file that an API server would refuse · 66 a file that is not there
 
         """
 
