@@ -70,6 +70,15 @@ enum TrainingJobRelease {
     }
 
     private static func verdict(_ entry: CloudResource, _ observation: TrainingJobObservation) -> Verdict {
+        let reference = Naming.externalReference(nodePool: entry.name, in: observation.configuration.cluster)
+        // Not seen is not gone: this version does not look where a newer one, or one for another cluster, made it.
+        guard entry.externalRef == reference else {
+            return .blocked(
+                .releaseBlocked(
+                    .controllerError,
+                    "\(entry.externalRef) was made by another version or installation of the operator, which must release it"
+                ))
+        }
         let state = PoolState(entry.name, observation)
         guard let pool = state.pool else {
             if state.isBusy { return .wait }

@@ -66,6 +66,7 @@ final class FaultWorld: @unchecked Sendable {
     private var views: [StoreView] = []
     private var syncedVersion: Int64 = -1
     private var quietSeconds = 0
+    private var passedSeconds = 0
     /// Rounds per key and second, for the bound on effort.
     private var rounds: [String: [Int64: Int]] = [:]
     private let folder: String
@@ -194,8 +195,10 @@ final class FaultWorld: @unchecked Sendable {
     ///
     /// - Returns: whether it came to hold.
     func run(atMost seconds: Int = 1500, until isOver: () async throws -> Bool) async throws -> Bool {
+        // What passes while the operator waits for a reply is not its time.
+        let start = passedSeconds
         let end = clock.now + .seconds(seconds)
-        while clock.now < end {
+        while clock.now < end + .seconds(passedSeconds - start) {
             await Task.yield()  // Nothing here waits: others' timeouts go on meanwhile.
             try await sync()
             if try await isOver() { return true }
@@ -210,6 +213,7 @@ final class FaultWorld: @unchecked Sendable {
 
     /// Time without the operator: it is dead, or waits for a reply.
     private func letPass(seconds: Int) async {
+        passedSeconds += seconds
         var left = seconds
         while left > 0 {
             // What goes on in the world takes seconds; long waits are looked at more coarsely.

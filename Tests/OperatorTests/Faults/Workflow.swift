@@ -236,7 +236,7 @@ extension FaultWorld {
             status.conditions = [
                 Condition(type: "Ready", status: .true, reason: "Ready", message: "", lastTransitionTime: clock.now)
             ]
-            _ = try await admin.replaceStatus(of: try object.decode(GCSArtifact.self), with: status)
+            _ = try await admin.updateStatus(of: try object.decode(GCSArtifact.self), to: status)
         }
         try world.cloud.putObject(bucket: "data-bucket", name: "train.gz", bytes: [1, 2, 3])
     }
@@ -281,7 +281,7 @@ extension FaultWorld {
         for _ in 0..<10 {
             guard let job = try await job() else { return }
             do throws(APIError) {
-                _ = try await admin.replaceStatus(of: job, with: TrainingJob.Status())
+                _ = try await admin.updateStatus(of: job, to: TrainingJob.Status())
                 return
             } catch {
                 guard error.code == .conflict else { throw error }
@@ -390,6 +390,6 @@ extension FaultWorld {
                 type: "OutputsVerified", status: .true, reason: "Succeeded", message: "2 of 2 files verified",
                 lastTransitionTime: Timestamp(seconds: 1_795_255_000))
         ]
-        _ = try await admin.replaceStatus(of: job, with: status)
+        _ = try await admin.updateStatus(of: job, to: status)
     }
 }
