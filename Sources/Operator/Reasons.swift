@@ -16,6 +16,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case pending = "Pending"
     case waitingForInputs = "WaitingForInputs"
     case invalidSpec = "InvalidSpec"
+    case waitingForQueue = "WaitingForQueue"
     case provisioning = "Provisioning"
     case operationQueued = "OperationQueued"
     case stockedOut = "StockedOut"
@@ -31,6 +32,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case recovering = "Recovering"
     case verifying = "Verifying"
     case preempted = "Preempted"
+    case evicted = "Evicted"
     case nodeUnhealthy = "NodeUnhealthy"
     case oomKilled = "OOMKilled"
     case containerFailed = "ContainerFailed"
@@ -65,12 +67,13 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
             .infrastructure
         case .stockedOut, .capacityUnavailable, .timedOut: .capacity
-        case .quotaExceeded: .quota
+        case .quotaExceeded, .evicted: .quota
         case .permissionDenied: .permission
         case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted: .configuration
         case .deadlineExceeded: .budget
         case .controllerError, .revisionUnreadable: .controller
-        case .pending, .waitingForInputs, .provisioning, .operationQueued, .acquired, .training, .recovering,
+        case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
+            .recovering,
             .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .nothingCreated, .computeHeld,
             .releasingCompute, .released, .suspending, .suspended, .deleting:
             nil

@@ -9,6 +9,7 @@ extension TrainingJob {
         @OrEmpty public var conditions: [Condition]
         public var run: Run?
         public var pendingRun: PendingRun?
+        public var queue: Queue?
         public var capacity: CapacityStatus?
         public var nodes: Nodes?
         public var restarts: Int?
@@ -37,6 +38,7 @@ extension TrainingJob {
             status.observedGeneration = observedGeneration
             status.conditions = conditions
             status.run = run
+            status.queue = queue
             status.capacity = capacity
             status.restarts = restarts
             status.restartsCountTowardsMax = restartsCountTowardsMax
@@ -91,6 +93,15 @@ extension TrainingJob {
         public var generation: Int64?
         public var specHash: String?
         public var requestTime: Timestamp?
+    }
+
+    /// Kueue's admission of the current run.
+    public struct Queue: Codable, Sendable, Hashable {
+        public var workload: String
+        public var clusterQueue: String?
+        /// The ResourceFlavor of the accelerators.
+        public var flavor: String?
+        public var admittedTime: Timestamp?
     }
 
     /// The search for machines.

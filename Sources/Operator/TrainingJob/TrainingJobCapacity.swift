@@ -242,10 +242,10 @@ enum TrainingJobCapacity {
 }
 
 extension Reason {
-    /// Whether an attempt that ended so has lost its machines.
+    /// Whether an attempt that ended so has lost its machines, and so does not count.
     var losesMachines: Bool {
         switch self {
-        case .preempted, .nodeUnhealthy, .suspended: true
+        case .preempted, .nodeUnhealthy, .suspended, .evicted: true
         default: false
         }
     }

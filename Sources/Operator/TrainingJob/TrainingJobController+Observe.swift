@@ -15,6 +15,8 @@ extension TrainingJobController {
         observation.jobs = jobs.objects(in: namespace, labelled: name).filter { Self.isChild($0, of: object) }
             .sorted { $0.metadata.name < $1.metadata.name }
         observation.pods = try await ownPods(observation)
+        observation.isQueueServed = workloads.isServed
+        observation.workload = object.status?.run.flatMap { workloads[ObjectKey(namespace: namespace, name: $0.id)] }
         observation.services = Set(
             services.objects(in: namespace, labelled: name).filter { Self.isChild($0, of: object) }
                 .map(\.metadata.name))

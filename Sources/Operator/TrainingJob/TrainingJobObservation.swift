@@ -21,6 +21,10 @@ public struct TrainingJobObservation: Sendable, Equatable {
     public var pods: [Pod] = []
     /// Names of our headless Services.
     public var services: Set<String> = []
+    /// Whether the cluster knows Kueue's Workloads.
+    public var isQueueServed = false
+    /// Of the current run.
+    public var workload: Workload?
     /// Nodes of our node pools, and those that our pods are on.
     public var nodes: [Node] = []
     /// Node pools that carry our owner label or one of our derived names.
@@ -105,11 +109,14 @@ public enum TrainingJobAction: Sendable, Hashable {
     case setNodePoolSize(name: String, nodeCount: Int, owner: ObjectReference)
     /// Deletes a pool after it was read again and found ours; done when it is gone or going.
     case deleteNodePool(name: String, owner: ObjectReference)
+    /// Changes the status of a Workload of Kueue's, as it was read.
+    case updateWorkload(WorkloadUpdate)
 
     /// The object for which it is done.
     var owner: ObjectReference {
         switch self {
         case .createNodePool(_, let owner), .setNodePoolSize(_, _, let owner), .deleteNodePool(_, let owner): owner
+        case .updateWorkload(let update): update.owner
         }
     }
 }

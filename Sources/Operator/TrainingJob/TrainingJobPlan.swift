@@ -17,6 +17,7 @@ enum TrainingJobPlan {
     static let rules = RuleChain<Observation, Decision>(
         [
             .init("deleting", TrainingJobRelease.deleting),
+            .init("returningQuota", TrainingJobQueue.finishing),
             .init("finishedAndReleased", TrainingJobRun.finished),
             .init("releasingCompute", TrainingJobRelease.releasing),
             .init("recordingSuccess", TrainingJobOutputs.recordSuccess),
@@ -25,9 +26,11 @@ enum TrainingJobPlan {
             .init("cancelled", TrainingJobRun.cancelled),
             .init("overTime", TrainingJobRun.overTime),
             .init("invalidSpec", TrainingJobInputs.invalid),
+            .init("leavingQueue", TrainingJobQueue.leaving),
             .init("suspended", TrainingJobRelease.suspended),
             .init("recordingRun", TrainingJobRun.recording),
             .init("waitingForInputs", TrainingJobInputs.waiting),
+            .init("waitingForQueue", TrainingJobQueue.waiting),
             .init("recovering", TrainingJobFailurePolicy.recover),
             .init("seekingCapacity", TrainingJobCapacity.seek),
         ], otherwise: TrainingJobRunning.run)

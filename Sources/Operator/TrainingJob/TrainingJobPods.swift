@@ -70,6 +70,11 @@ enum TrainingJobPods {
         ]
     ]
 
+    static let tolerations: JSONValue = [
+        ["key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"],
+        ["key": "cloud.google.com/gke-spot", "operator": "Exists", "effect": "NoSchedule"],
+    ]
+
     private static func podSpec(
         _ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt, pool: String, _ spec: RunSpec,
         _ observation: TrainingJobObservation
@@ -79,10 +84,7 @@ enum TrainingJobPods {
             "subdomain": .string(run.id),
             "terminationGracePeriodSeconds": .integer(Int64(spec.gracePeriodSeconds)),
             "nodeSelector": ["cloud.google.com/gke-nodepool": .string(pool)],
-            "tolerations": [
-                ["key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"],
-                ["key": "cloud.google.com/gke-spot", "operator": "Exists", "effect": "NoSchedule"],
-            ],
+            "tolerations": tolerations,
             "containers": [trainer(run, attempt, spec, observation)],
         ]
         pod["serviceAccountName"] = spec.trainer?.serviceAccountName.map { .string($0) }

@@ -144,7 +144,8 @@ extension TrainingJobRelease {
         if holdsSomething(observation) {
             let progress = everything(observation)
             guard progress.isDone else { return waiting(progress, .suspending(leftMessage(progress)), observation) }
-            return .record(progress.status, .suspended)
+            let isQueued = TrainingJobQueue.standsInQueue(observation)
+            return .record(progress.status, isQueued ? .suspending("leaving the queue") : .suspended)
         }
         return Decision(status: observation.status, situation: .suspended)
     }

@@ -6,7 +6,7 @@ import Testing
 ///
 /// The first story of each is run each time, all of them with `TRAINYARD_FAULT_MATRIX=all` (minutes): each time all
 /// crash points of the story, of the other plans one in `TRAINYARD_FAULT_STRIDE` (1 runs all of them; without it
-/// only some of GCSArtifact's: of TrainingJob's, four with delays of two hours and one stale start are not judged yet);
+/// only some of GCSArtifact's);
 /// `TRAINYARD_FAULT_PLAN=story/index/fault` runs one.
 @Suite(.serialized, .timeLimit(.minutes(30))) struct FaultMatrixTests {
     private static let environment = ProcessInfo.processInfo.environment
@@ -35,6 +35,10 @@ import Testing
 
     @Test func `TrainingJobs survive every fault at every request`() async throws {
         try await check("TrainingJob", Workflow.trainingJobs)
+    }
+
+    @Test func `runs in a queue survive every fault at every request`() async throws {
+        try await check("queued TrainingJob", Workflow.queued)
     }
 
     @Test func `GCSArtifacts survive every fault at every request`() async throws {

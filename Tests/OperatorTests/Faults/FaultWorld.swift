@@ -75,6 +75,7 @@ final class FaultWorld: @unchecked Sendable {
     /// - Parameter resources: the operator's rights on these are missing.
     init(
         stockouts: Set<String> = [], timings: CloudTimings = CloudTimings(), dropping resources: Set<String> = [],
+        hasKueue: Bool = false,
         program: @escaping @Sendable (PodContext) async -> PodResult = Trainers.succeeding()
     ) async throws {
         folder = FileManager.default.temporaryDirectory.path + "/fault-world-\(UInt64.random(in: 0 ... .max))"
@@ -83,7 +84,7 @@ final class FaultWorld: @unchecked Sendable {
             rule["resources"]?.arrayValue?.contains { resources.contains($0.stringValue ?? "") } != true
         }
         var configuration = WorldConfiguration(
-            crds: crds, adminToken: "admin",
+            crds: crds + (hasKueue ? [Kueue.definition] : []), adminToken: "admin",
             users: [FaultWorld.canaries[0]: SimulatedUser(name: "operator", rules: rules)], clock: clock,
             images: [FaultWorld.image: .scripted(program)], stateDirectory: folder, seed: 7)
         configuration.cloud.stateDirectory = nil
@@ -284,19 +285,21 @@ struct StoreView: Sendable {
             try await Self.filler(Pod.self, Ownership.jobLabel, admin),
             try await Self.filler(Service.self, Ownership.jobLabel, admin),
             try await Self.filler(Node.self, Ownership.jobLabel, admin),
+            try await Self.filler(Workload.self, Ownership.jobLabel, admin, isOptional: true),
         ]
     }
 
     func fill(_ cache: ObjectCache) { for filler in fillers { filler(cache) } }
 
     private static func filler<Object: KubernetesResource>(
-        _ type: Object.Type, _ selector: String?, _ admin: KubernetesClient
+        _ type: Object.Type, _ selector: String?, _ admin: KubernetesClient, isOptional: Bool = false
     ) async throws -> @Sendable (ObjectCache) -> Void {
         let list: ObjectList<Object>
         do throws(APIError) {
             list = try await admin.list(type, ObjectSelection(labelSelector: selector))
         } catch  where error.code == .notFound {
-            return { _ in }  // The kind is gone: a watch ends, and tells nothing more.
+            // The kind is gone: a watch ends, and tells nothing more.
+            return { if isOptional { $0.store(type, labelSelector: selector, isOptional: true).setServed(false) } }
         }
         return { cache in
             cache.store(type, labelSelector: selector).replace(

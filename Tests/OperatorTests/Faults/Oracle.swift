@@ -164,7 +164,9 @@ final class Oracle: Sendable {
         count(request, response, traced)
         if traced.side == .cloud { checkPools() }
         guard traced.side == .cluster, let object = try? JSONValue(parsing: response.body) else { return }
-        if request.method == .patch, traced.path.hasSuffix("/status") { await checkStatus(object) }
+        if request.method == .patch, traced.path.hasSuffix("/status"), traced.path.contains("/trainyard.dev/") {
+            await checkStatus(object)
+        }
         if request.method == .patch, !traced.path.hasSuffix("/status") { await checkFinalizer(object) }
     }
 

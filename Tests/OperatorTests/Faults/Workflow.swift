@@ -246,8 +246,9 @@ extension FaultWorld {
         StorageClient(GoogleCloudClient(transport: HandlerTransport(world), tokens: NoTokens(), clock: clock))
     }
 
-    func createJob(named name: String = "mnist") async throws {
+    func createJob(named name: String = "mnist", queue: String? = nil) async throws {
         var manifest = try OperatorWorld.manifest()
+        if let queue { manifest.set(["kueue.x-k8s.io/queue-name": .string(queue)], at: ["metadata", "labels"]) }
         manifest.set(.string(namespace), at: ["metadata", "namespace"])
         manifest.set(.string(name), at: ["metadata", "name"])
         let object = try await admin.create(TrainingJob.resourceType, manifest)

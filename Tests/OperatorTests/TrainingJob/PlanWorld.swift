@@ -197,6 +197,7 @@ struct PlanWorld {
             pools[index].status = .stopping
             deleteCounts[name, default: 0] += 1
             startOperation("DELETE_NODE_POOL", name)
+        case .updateWorkload: break  // There is no queue here.
         }
     }
 
