@@ -42,9 +42,9 @@ enum CRDRuleCases {
     static let artifact = ResourceType(
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
 
-    static let all = jobs + artifacts + jobUpdates + artifactUpdates
+    static let all = jobs + capacity + artifacts + jobUpdates + artifactUpdates
 
-    private static func job(
+    static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil
     ) -> CRDRuleCase {
         CRDRuleCase(kind: job, rule: rule, change: [.init(path, value)], refusal: refusal)
@@ -76,7 +76,7 @@ enum CRDRuleCases {
         job("metadata.name", "a.b", "RFC 1035", rule: "#0"), job("metadata.name", "1a", "RFC 1035", rule: "#0"),
         job("metadata.name", .string(longName), "RFC 1035", rule: "#0"), job("metadata.name", "a-9", rule: "#0"),
         job("spec", nil, "spec: Required value"), job("spec.suspend", true),
-        job("spec.accelerator", nil, "spec.accelerator: Required value"),
+        job("spec.accelerator", nil),
         job("spec.managedBy", "someone", "Unsupported value"),
         job("spec.backend.type", "CloudTPU", "spec.backend.type: Unsupported value"),
         job("spec.backend.gke.nodePool.policy", "Existing", "Unsupported value"),
@@ -223,7 +223,7 @@ enum CRDRuleCases {
     /// Fields of the drafts whose cases are left out because the CRDs do not have them. A field that comes brings its
     /// cases with it.
     static let absent: [(kind: ResourceType, path: [String])] = [
-        (job, ["accelerator", "tpu"]), (job, ["backend", "vertexAI"]), (job, ["backend", "cloudTPU"]),
+        (job, ["backend", "vertexAI"]), (job, ["backend", "cloudTPU"]),
         (job, ["capacity", "candidates", "reservation"]), (job, ["backend", "gke", "nodePool", "selector"]),
         (job, ["backend", "gke", "nodePool", "computeClassName"]), (job, ["cleanup", "compute"]),
         (job, ["cleanup", "retainSeconds"]), (job, ["trainer", "volumes"]), (job, ["trainer", "volumeMounts"]),

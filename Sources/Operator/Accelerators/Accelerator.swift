@@ -19,6 +19,26 @@ public struct Accelerator: Sendable, Hashable {
         public let isArm: Bool
     }
 
+    /// MIG partition sizes of the GPU, and how many of each it gives; empty where it has none.
+    public var partitionCounts: [String: Int] {
+        let sizes: String =
+            switch type {
+            case "nvidia-tesla-a100": "1g.5gb 2g.10gb 3g.20gb 7g.40gb"
+            case "nvidia-a100-80gb": "1g.10gb 2g.20gb 3g.40gb 7g.80gb"
+            case "nvidia-h100-80gb", "nvidia-h100-mega-80gb": "1g.10gb 1g.20gb 2g.20gb 3g.40gb 7g.80gb"
+            case "nvidia-h200-141gb": "1g.18gb 1g.35gb 2g.35gb 3g.71gb 7g.141gb"
+            case "nvidia-b200": "1g.23gb 1g.45gb 2g.45gb 3g.90gb 7g.180gb"
+            default: ""
+            }
+        let slices: [Character: Int] = ["1": 7, "2": 3, "3": 2, "7": 1]
+        // One compute slice with the memory of two.
+        let wide: Set<String> = ["1g.20gb", "1g.35gb", "1g.45gb"]
+        return Dictionary(
+            uniqueKeysWithValues: sizes.split(separator: " ").map(String.init).map { size in
+                (size, wide.contains(size) ? 4 : size.first.flatMap { slices[$0] } ?? 1)
+            })
+    }
+
     /// How many GPUs its machines can carry, ascending.
     public var counts: [Int] { Set(machines.map(\.acceleratorCount)).sorted() }
 

@@ -29,7 +29,7 @@ public struct TrainingJob: CustomResource, Codable {
         public var cleanup: Cleanup?
         public var backend: Backend
         public var trainer: Trainer?
-        public var accelerator: AcceleratorSpec
+        public var accelerator: AcceleratorSpec?
         public var capacity: Capacity?
         public var inputs: [Input]?
         public var checkpoint: Checkpoint?
@@ -104,17 +104,6 @@ public struct TrainingJob: CustomResource, Codable {
         public var resourcesPerNode: Resources?
         public var serviceAccountName: String?
         public var terminationGracePeriodSeconds: Int
-    }
-
-    /// What each node carries.
-    public struct AcceleratorSpec: Codable, Sendable, Hashable {
-        public struct GPU: Codable, Sendable, Hashable {
-            public var type: String
-            public var count: Int
-            public var driverVersion: String
-        }
-
-        public var gpu: GPU
     }
 
     /// Where the machines may come from.
@@ -199,7 +188,7 @@ public enum ProvisioningModel: String, Codable, Sendable, Hashable, CaseIterable
 public struct RunSpec: Codable, Sendable, Hashable {
     public var backend: TrainingJob.Backend
     public var trainer: TrainingJob.Trainer?
-    public var accelerator: TrainingJob.AcceleratorSpec
+    public var accelerator: TrainingJob.AcceleratorSpec?
     public var inputs: [TrainingJob.Input]?
     public var checkpoint: TrainingJob.Checkpoint?
     public var outputs: TrainingJob.Outputs?

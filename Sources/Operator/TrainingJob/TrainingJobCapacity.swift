@@ -235,7 +235,7 @@ enum TrainingJobCapacity {
         entry.intentTime = observation.moment
         entry.hourlyCost =
             configuration.prices.hourlyPrice(
-                of: option.machine, accelerator: observation.runSpec?.accelerator.gpu.type ?? "",
+                of: option.machine, accelerator: observation.runSpec?.accelerator?.gpu?.type ?? "",
                 model: option.candidate.provisioningModel, region: PriceTable.region(ofZone: option.zone))?.decimal
         return entry
     }

@@ -19,11 +19,14 @@ enum TrainingJobNodePool {
     static func options(
         for run: TrainingJob.Run?, _ spec: RunSpec, _ observation: TrainingJobObservation
     ) -> Result<[CapacityOption], InvalidSpec> {
+        guard let gpu = spec.accelerator?.gpu else {
+            return .failure(InvalidSpec("accelerator.gpu must be set"))
+        }
         let onDemand = TrainingJob.Capacity.Candidate(name: "on-demand", provisioningModel: .standard)
         var options: [CapacityOption] = []
         for candidate in observation.spec.capacity?.candidates ?? [onDemand] {
             let choice = MachineChoice.choose(
-                spec.accelerator.gpu, machineType: candidate.machineType, model: candidate.provisioningModel)
+                gpu, machineType: candidate.machineType, model: candidate.provisioningModel)
             guard case .machine(let machine) = choice else {
                 guard case .impossible(let reason) = choice else { continue }
                 return .failure(InvalidSpec("candidate \(candidate.name): \(reason)"))
@@ -52,13 +55,15 @@ enum TrainingJobNodePool {
     static func request(
         _ option: CapacityOption, run: TrainingJob.Run, _ spec: RunSpec, _ observation: TrainingJobObservation
     ) -> NodePool {
-        let gpu = spec.accelerator.gpu
+        let gpu = spec.accelerator?.gpu
         var config = NodeConfig(machineType: option.machine.type)
-        config.accelerators = [
-            AcceleratorConfig(
-                acceleratorType: gpu.type, acceleratorCount: Int64(gpu.count),
-                gpuDriverInstallationConfig: driver(gpu.driverVersion))
-        ]
+        config.accelerators = gpu.map { gpu in
+            [
+                AcceleratorConfig(
+                    acceleratorType: gpu.type, acceleratorCount: Int64(gpu.count),
+                    gpuDriverInstallationConfig: driver(gpu.driverVersion))
+            ]
+        }
         config.spot = option.candidate.provisioningModel == .spot ? true : nil
         config.maxRunDuration = maximumRunSeconds(run, observation).map { "\($0)s" }
         config.labels = [

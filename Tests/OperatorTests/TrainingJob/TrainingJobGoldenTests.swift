@@ -35,7 +35,7 @@ import YAML
             spec.trainer?.numNodes = 4
             spec.trainer?.resourcesPerNode = .init(requests: ["cpu": 6, "memory": "24Gi"], limits: ["memory": "28Gi"])
             spec.trainer?.serviceAccountName = "trainer"
-            spec.accelerator.gpu.count = 2
+            spec.accelerator?.gpu?.count = 2
             spec.checkpoint = nil
         }
         try GoldenFile.check(custom, "TrainingJob/children-custom.yaml")
@@ -48,8 +48,8 @@ import YAML
                 guard let machine = accelerator.machines.first(where: { $0.provisioningModels.contains(model) })
                 else { continue }
                 let job = trainingJob { spec in
-                    spec.accelerator.gpu.type = accelerator.type
-                    spec.accelerator.gpu.count = machine.acceleratorCount
+                    spec.accelerator?.gpu?.type = accelerator.type
+                    spec.accelerator?.gpu?.count = machine.acceleratorCount
                     spec.capacity?.candidates = [
                         .init(name: "only", provisioningModel: model, zones: ["us-central1-b"])
                     ]
@@ -65,7 +65,7 @@ import YAML
             spec.runtimeLimitSeconds = 7200
             spec.backend.gke = .init(
                 nodePool: .init(policy: .createPerRun, bootDisk: .init(sizeGiB: 200, type: "pd-ssd")))
-            spec.accelerator.gpu.driverVersion = "570.133.20"
+            spec.accelerator?.gpu?.driverVersion = "570.133.20"
         }
         try GoldenFile.check([request(job)], "TrainingJob/node-pool-custom.yaml")
     }

@@ -247,7 +247,7 @@ import Testing
     }
 
     @Test func `a spec that no machine type fits is refused before anything is made`() {
-        let job = trainingJob { $0.accelerator.gpu.count = 3 }
+        let job = trainingJob { $0.accelerator?.gpu?.count = 3 }
         let plan = TrainingJobPlan.plan(observation(job))
         #expect(ready(plan) == "InvalidSpec")
         #expect(plan.steps == [])
