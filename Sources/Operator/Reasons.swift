@@ -22,6 +22,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case quotaExceeded = "QuotaExceeded"
     case permissionDenied = "PermissionDenied"
     case capacityUnavailable = "CapacityUnavailable"
+    case reservationUnavailable = "ReservationUnavailable"
+    case maxHourlyCostExceeded = "MaxHourlyCostExceeded"
+    case pendingDeadlineExceeded = "PendingDeadlineExceeded"
     case timedOut = "TimedOut"
     case recreateBudgetExceeded = "RecreateBudgetExceeded"
     case nameConflict = "NameConflict"
@@ -64,11 +67,11 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
         case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
             .infrastructure
-        case .stockedOut, .capacityUnavailable, .timedOut: .capacity
+        case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
         case .quotaExceeded: .quota
         case .permissionDenied: .permission
         case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted: .configuration
-        case .deadlineExceeded: .budget
+        case .deadlineExceeded, .maxHourlyCostExceeded: .budget
         case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .provisioning, .operationQueued, .acquired, .training, .recovering,
             .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .nothingCreated, .computeHeld,
@@ -95,6 +98,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .nameConflict: "A node pool of this name exists that is not ours: delete or rename it.",
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
         .recreateBudgetExceeded: "Find out what takes the machines away; the next try is within the hour.",
+        .reservationUnavailable: "Check the reservation's name, zone, machine type and how much of it is free.",
+        .maxHourlyCostExceeded: "Raise the candidates' maxHourlyCost, or add cheaper ones.",
+        .pendingDeadlineExceeded: "Add candidates, or raise pendingDeadlineSeconds; then change rerunToken.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",
     ]
 }

@@ -28,5 +28,39 @@ extension CRDRuleCases {
         job(
             [("spec.accelerator", v6e), ("spec.trainer.numNodes", 4)], "numNodes follows from accelerator.tpu",
             rule: "spec#0"),
+
+        job("spec.capacity.strategy", "CheapestFirst"),
+        job("spec.capacity.strategy", "Random", "Unsupported value"),
+        job("spec.capacity.candidates.1.accelerator", v6e, rule: "spec.capacity.candidates[].accelerator#0"),
+        job(
+            "spec.capacity.candidates.1.accelerator", [:], "exactly one of gpu, tpu",
+            rule: "spec.capacity.candidates[].accelerator#0"),
+        job(
+            [(second + "provisioningModel", "ReservationBound"), (second + "reservation", ["name": "r1"])],
+            rule: "spec.capacity.candidates[]#0"),
+        job(
+            second + "provisioningModel", "ReservationBound", "ReservationBound needs a reservation",
+            rule: "spec.capacity.candidates[]#0"),
+        job(
+            [(second + "provisioningModel", "Standard"), (second + "reservation", ["name": "r1"])],
+            rule: "spec.capacity.candidates[]#1"),
+        job(
+            [(second + "provisioningModel", "Spot"), (second + "reservation", ["name": "r1"])],
+            "a reservation goes with Standard", rule: "spec.capacity.candidates[]#1"),
+        job(second + "maxRunDurationSeconds", 3600, rule: "spec.capacity.candidates[]#2"),
+        job(
+            [
+                (second + "provisioningModel", "ReservationBound"), (second + "reservation", ["name": "r1"]),
+                (second + "maxRunDurationSeconds", 3600),
+            ], "maxRunDurationSeconds not with ReservationBound", rule: "spec.capacity.candidates[]#2"),
+        job(second + "reservation", [:], "reservation.name: Required value"),
+        job(second + "maxHourlyCost", "12.50"), job(second + "maxHourlyCost", "$12", "maxHourlyCost"),
+        job(second + "maxHourlyCost", 12, "maxHourlyCost"), job("spec.pendingDeadlineSeconds", 60),
+        job("spec.pendingDeadlineSeconds", 59, "should be greater than or equal to 60"),
+        job("spec.backend.gke.nodePool.acceleratorNetwork", "Auto"),
+        job("spec.backend.gke.nodePool.acceleratorNetwork", "Fast", "Unsupported value"),
+        job("spec.backend.gke.nodePool.localSSDCount", 33, "should be less than or equal to 32"),
     ]
+
+    private static let second = "spec.capacity.candidates.1."
 }

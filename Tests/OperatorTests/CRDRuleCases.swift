@@ -108,7 +108,7 @@ enum CRDRuleCases {
         job("spec.capacity.candidates.1.name", "spot", "must be unique", rule: "spec.capacity.candidates#0"),
         job("spec.capacity.candidates.1.name", "other", rule: "spec.capacity.candidates#0"),
         job("spec.capacity.candidates", [], "should have at least 1 items"),
-        job("spec.capacity.candidates.0.provisioningModel", "ReservationBound", "Unsupported value"),
+        job("spec.capacity.candidates.0.provisioningModel", "Preemptible", "Unsupported value"),
         job("spec.capacity.candidates.0.zones.0", "us-central1", "spec.capacity.candidates[0].zones[0]"),
         job("spec.inputs.0.mode", "Mount", "Unsupported value"),
         job("spec.inputs.0.mode", nil, "spec.inputs[0].mode: Required value"),
@@ -224,7 +224,7 @@ enum CRDRuleCases {
     /// cases with it.
     static let absent: [(kind: ResourceType, path: [String])] = [
         (job, ["backend", "vertexAI"]), (job, ["backend", "cloudTPU"]),
-        (job, ["capacity", "candidates", "reservation"]), (job, ["backend", "gke", "nodePool", "selector"]),
+        (job, ["backend", "gke", "nodePool", "selector"]),
         (job, ["backend", "gke", "nodePool", "computeClassName"]), (job, ["cleanup", "compute"]),
         (job, ["cleanup", "retainSeconds"]), (job, ["trainer", "volumes"]), (job, ["trainer", "volumeMounts"]),
         (job, ["trainer", "env", "valueFrom"]), (job, ["failurePolicy", "rules"]), (job, ["checkpoint", "resume"]),

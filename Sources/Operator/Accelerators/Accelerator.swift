@@ -42,9 +42,14 @@ public struct Accelerator: Sendable, Hashable {
     /// How many GPUs its machines can carry, ascending.
     public var counts: [Int] { Set(machines.map(\.acceleratorCount)).sorted() }
 
-    /// The machines that carry `count` of them and can be had under `model`, smallest first.
-    public func machines(count: Int, model: ProvisioningModel) -> [Machine] {
-        machines.filter { $0.acceleratorCount == count && $0.provisioningModels.contains(model) }
+    /// The machines that carry `count` of them and can be had under `model`, smallest first; an ordinary reservation is
+    /// consumed under `standard`, also by machines that nobody gets without one.
+    public func machines(count: Int, model: ProvisioningModel, isReserved: Bool = false) -> [Machine] {
+        machines.filter { machine in
+            let models = machine.provisioningModels
+            return machine.acceleratorCount == count
+                && (models.contains(model) || isReserved && model == .standard && models.contains(.reservationBound))
+        }
     }
 
     /// The GPU of that name; nil when the catalogue does not have it.
@@ -59,7 +64,8 @@ public enum MachineChoice: Sendable, Hashable {
 
     /// The machine for an accelerator: the one asked for, else the smallest that carries it.
     public static func choose(
-        _ gpu: TrainingJob.AcceleratorSpec.GPU, machineType: String?, model: ProvisioningModel
+        _ gpu: TrainingJob.AcceleratorSpec.GPU, machineType: String?, model: ProvisioningModel,
+        isReserved: Bool = false
     ) -> MachineChoice {
         guard let accelerator = Accelerator.named(gpu.type) else {
             let known = Accelerator.catalogue.map(\.type).joined(separator: ", ")
@@ -69,10 +75,15 @@ public enum MachineChoice: Sendable, Hashable {
             let counts = accelerator.counts.map(String.init).joined(separator: ", ")
             return .impossible("\(gpu.count) × \(gpu.type) fit no machine type; possible counts are \(counts)")
         }
-        let offered = accelerator.machines(count: gpu.count, model: model)
+        let offered = accelerator.machines(count: gpu.count, model: model, isReserved: isReserved)
         guard let machineType else {
-            return offered.first.map { .machine($0) }
-                ?? .impossible("\(gpu.count) × \(gpu.type) cannot be had as \(model.rawValue)")
+            if let first = offered.first { return .machine(first) }
+            let all = accelerator.machines.filter { $0.acceleratorCount == gpu.count }
+            let models = ProvisioningModel.allCases.filter { model in
+                all.contains { $0.provisioningModels.contains(model) }
+            }
+            let allowed = models.isEmpty ? "" : "; possible are \(models.map(\.rawValue).joined(separator: ", "))"
+            return .impossible("\(gpu.count) × \(gpu.type) cannot be had as \(model.rawValue)\(allowed)")
         }
         if let machine = offered.first(where: { $0.type == machineType }) { return .machine(machine) }
         let types = offered.map(\.type).joined(separator: ", ")

@@ -111,6 +111,7 @@ extension TrainingJob {
         public var summary: String?
         public var nextAttemptTime: Timestamp?
         public var startTime: Timestamp?
+        public var pendingSince: Timestamp?
         public var attemptCount: Int?
         @OrEmpty public var attempts: [Attempt]
 

@@ -26,6 +26,7 @@ public struct TrainingJob: CustomResource, Codable {
         public var onSpecChange: OnSpecChange
         public var rerunToken: String?
         public var runtimeLimitSeconds: Int?
+        public var pendingDeadlineSeconds: Int?
         public var cleanup: Cleanup?
         public var backend: Backend
         public var trainer: Trainer?
@@ -54,34 +55,6 @@ public struct TrainingJob: CustomResource, Codable {
             verificationGraceSeconds: 900, childTTLSecondsAfterFinished: 86400, runHistoryLimit: 10)
     }
 
-    /// Where the run happens.
-    public struct Backend: Codable, Sendable, Hashable {
-        public enum Kind: String, Codable, Sendable, Hashable {
-            case gke = "GKE"
-        }
-
-        public struct GKE: Codable, Sendable, Hashable {
-            public var nodePool: NodePool?
-        }
-
-        public struct NodePool: Codable, Sendable, Hashable {
-            public enum Policy: String, Codable, Sendable, Hashable {
-                case createPerRun = "CreatePerRun"
-            }
-
-            public var policy: Policy
-            public var bootDisk: BootDisk?
-        }
-
-        public struct BootDisk: Codable, Sendable, Hashable {
-            public var sizeGiB: Int?
-            public var type: String?
-        }
-
-        public var type: Kind
-        public var gke: GKE?
-    }
-
     /// The container of every node.
     public struct Trainer: Codable, Sendable, Hashable {
         public struct Variable: Codable, Sendable, Hashable {
@@ -104,19 +77,6 @@ public struct TrainingJob: CustomResource, Codable {
         public var resourcesPerNode: Resources?
         public var serviceAccountName: String?
         public var terminationGracePeriodSeconds: Int
-    }
-
-    /// Where the machines may come from.
-    public struct Capacity: Codable, Sendable, Hashable {
-        public struct Candidate: Codable, Sendable, Hashable {
-            public var name: String
-            public var provisioningModel: ProvisioningModel
-            public var machineType: String?
-            public var zones: [String]?
-            public var maxWaitSeconds: Int?
-        }
-
-        public var candidates: [Candidate]
     }
 
     /// Data that the run reads.
@@ -176,12 +136,6 @@ public struct TrainingJob: CustomResource, Codable {
         /// The CRD's default, for an absent `failurePolicy`.
         public static let standard = FailurePolicy(maxRestarts: 3)
     }
-}
-
-/// How Compute Engine gives out machines.
-public enum ProvisioningModel: String, Codable, Sendable, Hashable, CaseIterable {
-    case standard = "Standard"
-    case spot = "Spot"
 }
 
 /// The run-relevant part of the spec: what a run executes, kept in its ControllerRevision.

@@ -77,7 +77,7 @@ enum TrainingJobOutputs {
             return Decision(
                 status: observation.status, situation: situation, next: .after(observation.configuration.pollInterval))
         }
-        let release = TrainingJobRelease.pools(observation, keeping: nil)
+        let release = TrainingJobRelease.pools(observation)
         return Decision(
             steps: release.steps, status: release.status, situation: release.blocked ?? situation,
             next: .after(release.isDone ? TrainingJobPlan.slowRecheck : observation.configuration.pollInterval))

@@ -29,6 +29,7 @@ enum TrainingJobPlan {
             .init("recordingRun", TrainingJobRun.recording),
             .init("waitingForInputs", TrainingJobInputs.waiting),
             .init("recovering", TrainingJobFailurePolicy.recover),
+            .init("pendingTooLong", TrainingJobCapacity.pendingTooLong),
             .init("seekingCapacity", TrainingJobCapacity.seek),
         ], otherwise: TrainingJobRunning.run)
 
@@ -72,8 +73,8 @@ enum TrainingJobPlan {
                 failedCount > 0 ? "none\(tried)" : nil
             }
         status.capacity = capacity
-        let pool = TrainingJobCapacity.currentPoolName(status, observation)
-        let readyCount = pool.map { observation.nodes(of: $0).count(where: \.isReady) } ?? 0
+        let pools = TrainingJobCapacity.currentPools(status, observation)
+        let readyCount = pools.reduce(0) { $0 + observation.nodes(of: $1).count(where: \.isReady) }
         status.nodes = TrainingJob.Nodes(desired: observation.runSpec?.shape.nodeCount ?? 1, ready: readyCount)
     }
 

@@ -78,11 +78,8 @@ enum TrainingJobPods {
             "restartPolicy": "Never",
             "subdomain": .string(run.id),
             "terminationGracePeriodSeconds": .integer(Int64(spec.gracePeriodSeconds)),
-            "nodeSelector": ["cloud.google.com/gke-nodepool": .string(pool)],
-            "tolerations": [
-                ["key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"],
-                ["key": "cloud.google.com/gke-spot", "operator": "Exists", "effect": "NoSchedule"],
-            ],
+            "nodeSelector": NodeSelection.nodeSelector(pool: pool),
+            "tolerations": .array(NodeSelection.tolerations(spec)),
             "containers": [trainer(run, attempt, spec, observation)],
         ]
         pod["serviceAccountName"] = spec.trainer?.serviceAccountName.map { .string($0) }

@@ -111,7 +111,7 @@ enum TrainingJobRun {
             return Decision(
                 status: observation.status, situation: situation, next: .after(TrainingJobPlan.slowRecheck))
         }
-        let release = TrainingJobRelease.pools(observation, keeping: nil)
+        let release = TrainingJobRelease.pools(observation)
         return Decision(
             steps: release.steps, status: release.status, situation: release.blocked ?? situation,
             next: .after(release.isDone ? TrainingJobPlan.slowRecheck : observation.configuration.pollInterval))

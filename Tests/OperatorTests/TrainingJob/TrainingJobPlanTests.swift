@@ -14,7 +14,8 @@ import Testing
             TrainingJobPlan.rules.names == [
                 "deleting", "finishedAndReleased", "releasingCompute", "recordingSuccess", "restoringRevision",
                 "verifyingOutputs", "cancelled", "overTime",
-                "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering", "seekingCapacity",
+                "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering",
+                "pendingTooLong", "seekingCapacity",
             ])
     }
 
