@@ -8,8 +8,11 @@ public enum Naming {
         "\(job)-\(uid.prefix(5))-r\(number)"
     }
 
-    /// The Job of one attempt; its pods are `<this>-<index>-<random>`.
-    public static func attemptJob(runID: String, attempt: Int) -> String { "\(runID)-a\(attempt)" }
+    /// The Job of one slice of an attempt; its pods are `<this>-<index>-<random>`. The first slice's name says nothing of
+    /// slices: most runs have one.
+    public static func attemptJob(runID: String, attempt: Int, slice: Int = 0) -> String {
+        slice == 0 ? "\(runID)-a\(attempt)" : "\(runID)-a\(attempt)-s\(slice)"
+    }
 
     /// The ControllerRevision that keeps a run-relevant spec. The uid is in it so that an object that is made again does
     /// not meet the revision of its predecessor, which the garbage collector may not have taken yet.

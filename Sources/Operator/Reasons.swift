@@ -34,6 +34,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case recovering = "Recovering"
     case verifying = "Verifying"
     case preempted = "Preempted"
+    case hostMaintenance = "HostMaintenance"
+    case maxRunDurationReached = "MaxRunDurationReached"
     case nodeUnhealthy = "NodeUnhealthy"
     case oomKilled = "OOMKilled"
     case containerFailed = "ContainerFailed"
@@ -65,7 +67,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var failureClass: FailureClass? {
         switch self {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
-        case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
+        case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy,
+            .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
             .infrastructure
         case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
         case .quotaExceeded: .quota
@@ -84,6 +87,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var hint: String? { Reason.hints[self] }
 
     private static let hints: [Reason: String] = [
+        .hostMaintenance: "Nothing to do: the run goes on from its last checkpoint.",
+        .maxRunDurationReached: "Write checkpoints often enough for the limit, or raise it.",
         .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md.",
         .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit.",
         .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code.",

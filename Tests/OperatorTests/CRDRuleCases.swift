@@ -42,7 +42,7 @@ enum CRDRuleCases {
     static let artifact = ResourceType(
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
 
-    static let all = jobs + capacity + artifacts + jobUpdates + artifactUpdates
+    static let all = jobs + capacity + running + artifacts + jobUpdates + artifactUpdates
 
     static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil
@@ -110,7 +110,7 @@ enum CRDRuleCases {
         job("spec.capacity.candidates", [], "should have at least 1 items"),
         job("spec.capacity.candidates.0.provisioningModel", "Preemptible", "Unsupported value"),
         job("spec.capacity.candidates.0.zones.0", "us-central1", "spec.capacity.candidates[0].zones[0]"),
-        job("spec.inputs.0.mode", "Mount", "Unsupported value"),
+        job("spec.inputs.0.mode", "Copy", "Unsupported value"),
         job("spec.inputs.0.mode", nil, "spec.inputs[0].mode: Required value"),
         job("spec.outputs.prefix", "x/{runID}/y/", rule: "spec.outputs.prefix#0"),
         job("spec.outputs.prefix", "runs/x/", "must contain {runID}", rule: "spec.outputs.prefix#0"),
@@ -227,8 +227,8 @@ enum CRDRuleCases {
         (job, ["backend", "gke", "nodePool", "selector"]),
         (job, ["backend", "gke", "nodePool", "computeClassName"]), (job, ["cleanup", "compute"]),
         (job, ["cleanup", "retainSeconds"]), (job, ["trainer", "volumes"]), (job, ["trainer", "volumeMounts"]),
-        (job, ["trainer", "env", "valueFrom"]), (job, ["failurePolicy", "rules"]), (job, ["checkpoint", "resume"]),
-        (job, ["inputs", "mountPath"]), (job, ["inputs", "artifactRef", "version"]), (job, ["budget"]),
+        (job, ["trainer", "env", "valueFrom"]), (job, ["checkpoint", "resume"]),
+        (job, ["inputs", "artifactRef", "version"]), (job, ["budget"]),
         (job, ["tuning"]), (job, ["mode"]), (artifact, ["bucket", "managementPolicy"]),
         (artifact, ["bucket", "autoclass"]), (artifact, ["bucket", "retention"]), (artifact, ["access"]),
         (artifact, ["source"]),

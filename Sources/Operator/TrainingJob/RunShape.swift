@@ -15,7 +15,7 @@ struct RunShape: Sendable, Hashable {
 
     /// Nodes of the run.
     var nodeCount: Int { sliceCount * nodesPerSlice }
-    /// Processes of the run: the world size.
+    /// Processes of the run: the world size of frameworks that start several in a pod.
     var processCount: Int { nodeCount * processesPerNode }
 
     /// Of a spec that the schema accepts and `TrainingJobNodePool.options` may refuse: what cannot be known is 1.
@@ -34,6 +34,7 @@ struct RunShape: Sendable, Hashable {
             resourceName = "google.com/tpu"
             acceleratorsPerNode = slice?.machine.chipCount ?? 1
         }
+        processesPerNode = spec.processesPerNode(acceleratorsPerNode: acceleratorsPerNode)
     }
 }
 

@@ -135,8 +135,11 @@ extension TrainingJob {
         public var zone: String?
         public var node: String?
         public var exitCode: Int?
+        /// What `failurePolicy` made of its end.
+        public var action: String?
         public var fromStep: Int64?
         public var toStep: Int64?
+        public var cost: String?
 
         public init(number: Int) { self.number = number }
     }
@@ -223,8 +226,10 @@ extension TrainingJob {
         public var reason: String?
         public var message: String?
         public var exitCode: Int?
+        public var signal: Int?
         public var node: String?
         public var zone: String?
+        public var logURL: String?
         public var hint: String?
         public var time: Timestamp?
     }

@@ -25,6 +25,7 @@ public struct TrainingJob: CustomResource, Codable {
         public var managedBy: String
         public var onSpecChange: OnSpecChange
         public var rerunToken: String?
+        public var priorityClassName: String?
         public var runtimeLimitSeconds: Int?
         public var pendingDeadlineSeconds: Int?
         public var cleanup: Cleanup?
@@ -74,7 +75,10 @@ public struct TrainingJob: CustomResource, Codable {
         public var env: [Variable]?
         public var hyperparameters: [String: String]?
         public var numNodes: Int?
+        public var numProcPerNode: Int?
+        public var rendezvous: Rendezvous?
         public var resourcesPerNode: Resources?
+        public var sharedMemory: SharedMemory?
         public var serviceAccountName: String?
         public var terminationGracePeriodSeconds: Int
     }
@@ -82,12 +86,16 @@ public struct TrainingJob: CustomResource, Codable {
     /// Data that the run reads.
     public struct Input: Codable, Sendable, Hashable {
         public enum Mode: String, Codable, Sendable, Hashable {
+            case mount = "Mount"
+            case download = "Download"
             case stream = "Stream"
         }
 
         public var name: String
         public var artifactRef: ArtifactReference
         public var mode: Mode
+        /// Where the container sees the files; with Mount and Download.
+        public var mountPath: String?
     }
 
     /// Names a GCSArtifact in the same namespace.
@@ -133,6 +141,7 @@ public struct TrainingJob: CustomResource, Codable {
     /// What happens when a pod fails.
     public struct FailurePolicy: Codable, Sendable, Hashable {
         public var maxRestarts: Int
+        public var rules: [Rule]?
         /// The CRD's default, for an absent `failurePolicy`.
         public static let standard = FailurePolicy(maxRestarts: 3)
     }

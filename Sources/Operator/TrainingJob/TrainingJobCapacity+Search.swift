@@ -188,7 +188,11 @@ extension TrainingJobCapacity {
             guard lostCount >= 2 else { return nil }
             pause = 10 << min(lostCount - 2, 5)
         } else {
-            guard let count = observation.status.restartsCountTowardsMax, count > 0 else { return nil }
+            // Failures that the limit ignores make the pauses longer all the same.
+            let ignoring = TrainingJob.FailurePolicy.Action.restartIgnoringLimit.rawValue
+            let ignoredCount = observation.status.attempts.reversed().prefix { $0.action == ignoring }.count
+            let count = max(observation.status.restartsCountTowardsMax ?? 0, ignoredCount)
+            guard count > 0 else { return nil }
             pause = 5 << min(count - 1, 6)
         }
         let whole = Duration.seconds(min(300, pause))

@@ -219,7 +219,7 @@ enum TrainingJobCapacity {
 
     /// Whether the last attempt lost its machines, so that these are new ones.
     private static func wasLost(_ status: TrainingJob.Status) -> Bool {
-        status.attempts.last?.cause.flatMap(Reason.init)?.losesMachines ?? true
+        status.attempts.last?.hasLostMachines ?? true
     }
 
     /// Records a failed try; its pools are no longer current, so the next rounds delete them.
@@ -236,7 +236,8 @@ enum TrainingJobCapacity {
         status.lastFailure = TrainingJob.Failure(
             class: failure.reason.failureClass?.rawValue, component: "NodePool", reason: failure.reason.rawValue,
             message: Conditions.cut("\(describe(option)): \(failure.message)"), zone: option.zone,
-            hint: failure.reason.hint,
+            hint: failure.reason == .quotaExceeded
+                ? TrainingJobFailureReport.quotaHint(observation) : failure.reason.hint,
             time: observation.moment)
         return .record(status, .provisioning(failure.reason, "\(describe(option)): \(failure.message)"))
     }
@@ -279,7 +280,7 @@ extension Reason {
     /// Whether an attempt that ended so has lost its machines.
     var losesMachines: Bool {
         switch self {
-        case .preempted, .nodeUnhealthy, .suspended: true
+        case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy, .suspended: true
         default: false
         }
     }

@@ -160,12 +160,6 @@ extension TrainingJobObservation {
         Ownership.isOurs(pool, ownerUID: uid, clusterUID: configuration.clusterUID)
     }
 
-    /// The Job of an attempt.
-    func attemptJob(_ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt) -> Job? {
-        let name = Naming.attemptJob(runID: run.id, attempt: attempt.number)
-        return jobs.first { $0.metadata.name == name }
-    }
-
     /// The pods of a Job.
     func pods(of job: Job) -> [Pod] {
         pods.filter { pod in

@@ -75,7 +75,9 @@ enum TrainingJobPlan {
         status.capacity = capacity
         let pools = TrainingJobCapacity.currentPools(status, observation)
         let readyCount = pools.reduce(0) { $0 + observation.nodes(of: $1).count(where: \.isReady) }
-        status.nodes = TrainingJob.Nodes(desired: observation.runSpec?.shape.nodeCount ?? 1, ready: readyCount)
+        // After the end nobody reads the run's spec any more.
+        let desired = observation.runSpec?.shape.nodeCount ?? observation.status.nodes?.desired ?? 1
+        status.nodes = TrainingJob.Nodes(desired: desired, ready: readyCount)
     }
 
     /// Progress and cost alone are written at most once in `progressInterval`; with any other change they are fresh.

@@ -12,12 +12,13 @@ import YAML
         let job = trainingJob(change)
         let seen = observation(job)
         let spec = RunSpec(job.spec)
-        let attempt = TrainingJob.Attempt(number: 2)
+        var attempt = TrainingJob.Attempt(number: 2)
+        attempt.candidate = "spot"
+        attempt.zone = "us-central1-b"
         return [
             TrainingJobRun.revision(run(job).revisionName ?? "", number: 1, seen).body,
             TrainingJobPods.service(run(job), seen).body,
-            TrainingJobPods.job(run(job), attempt, pool: poolName("spot", "us-central1-b"), spec, seen).body,
-        ]
+        ] + TrainingJobSlice.all(run(job), attempt, spec, seen).map { TrainingJobPods.job($0).body }
     }
 
     @Test func `the children of the usual job`() throws {
@@ -108,7 +109,7 @@ import YAML
         }
         let taints = (config["taints"]?.arrayValue ?? []).compactMap { $0["key"]?.stringValue }
         let gpu = config["accelerators"]?[0]
-        let parts = [
+        let parts: [String?] = [
             text(["machineType"]),
             gpu.flatMap { "\($0["acceleratorCount"]?.stringValue ?? "") \($0["acceleratorType"]?.stringValue ?? "")" },
             gpu?.value(at: ["gpuDriverInstallationConfig", "gpuDriverVersion"])?.stringValue,
