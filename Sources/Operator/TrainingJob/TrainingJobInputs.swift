@@ -12,10 +12,6 @@ enum TrainingJobInputs {
         else { return nil }
         let spec = observation.recordedSpec ?? RunSpec(observation.spec)
         let options = TrainingJobNodePool.choices(for: observation.status.run, spec, observation)
-        if spec.shape.nodeCount > 1, spec.isBuiltInTrainer {
-            let message = "trainer.numNodes: the built-in trainer runs on one node; name an image that runs on several"
-            return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, message))
-        }
         if let message = TrainingJobPodRules.problem(spec) {
             return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, message))
         }

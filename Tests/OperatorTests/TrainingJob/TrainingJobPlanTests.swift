@@ -187,13 +187,6 @@ import Testing
         #expect(outcome(create) == "create")
     }
 
-    @Test func `the built-in trainer is not given several nodes`() {
-        let plan = TrainingJobPlan.plan(
-            observation(trainingJob { $0.trainer = .init(numNodes: 2, terminationGracePeriodSeconds: 25) }))
-        #expect(ready(plan) == "InvalidSpec")
-        #expect(plan.steps == [])
-    }
-
     private func outcome(_ plan: Plan<TrainingJob.Status, TrainingJobAction>) -> String {
         switch plan.steps.first {
         case .cloud(.createNodePool): return "create"
