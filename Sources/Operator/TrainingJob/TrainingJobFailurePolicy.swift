@@ -183,7 +183,8 @@ enum TrainingJobFailurePolicy {
     private static func isFinal(_ code: TrainerExitCode) -> Bool {
         switch code {
         case .usage, .badData, .missingInput, .unsupportedMachine: true
-        case .success, .storageUnavailable, .software, .localStorage, .stoppedAfterCheckpoint, .diverged: false
+        case .success, .storageUnavailable, .software, .localStorage, .stoppedAfterCheckpoint, .diverged, .peerLost:
+            false
         }
     }
 
