@@ -100,8 +100,9 @@ let package = Package(
         command(
             "Benchmarks",
             [
-                "OperatorCommand", "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "Sandbox", "HTTP",
-                "YAML", "Telemetry", "Encoding", "System", "CEmbedded", "CAllocations",
+                "OperatorCommand", "TrainerCommand", "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud",
+                "Sandbox", "HTTP", "YAML", "Telemetry", "TrainingContract", "Encoding", "System", "CEmbedded",
+                "CAllocations",
             ]),
 
         // What the tests' simulated clouds have in common.
@@ -134,8 +135,8 @@ let package = Package(
         tests(
             "TrainerCommandTests",
             [
-                "TrainerCommand", "Training", "TrainingContract", "Sandbox", "CloudChecks", "HTTP", "Telemetry",
-                "Encoding",
+                "TrainerCommand", "Training", "Kernels", "TrainingContract", "GoogleCloud", "Sandbox", "CloudChecks",
+                "HTTP", "Telemetry", "Encoding", "System",
             ]),
         tests(
             "OperatorCommandTests",

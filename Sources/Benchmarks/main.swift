@@ -8,6 +8,10 @@ let usage = """
       --objects N         instead of 10,000
       --kubeconfig FILE   those that make sense against a real API server with our CRDs, in a namespace of their own
 
+           Benchmarks training [--json] [--processes 1,2,4] [--data DIR]
+
+      --data DIR          a dataset of the MNIST family instead of noise
+
     """
 
 func say(_ text: String) {
@@ -85,6 +89,7 @@ do {
     let arguments = CommandLine.arguments.dropFirst()
     switch arguments.first {
     case "serve": try await ServerProcess.serve(Array(arguments.dropFirst()))
+    case "training": try await TrainingThroughput(arguments.dropFirst()).run()
     case "kubernetes":
         let selection = try Selection(arguments.dropFirst())
         var results = Results()

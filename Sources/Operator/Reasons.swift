@@ -23,6 +23,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case quotaExceeded = "QuotaExceeded"
     case permissionDenied = "PermissionDenied"
     case capacityUnavailable = "CapacityUnavailable"
+    case reservationUnavailable = "ReservationUnavailable"
+    case maxHourlyCostExceeded = "MaxHourlyCostExceeded"
+    case pendingDeadlineExceeded = "PendingDeadlineExceeded"
     case timedOut = "TimedOut"
     case recreateBudgetExceeded = "RecreateBudgetExceeded"
     case nameConflict = "NameConflict"
@@ -33,6 +36,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case verifying = "Verifying"
     case preempted = "Preempted"
     case evicted = "Evicted"
+    case hostMaintenance = "HostMaintenance"
+    case maxRunDurationReached = "MaxRunDurationReached"
     case nodeUnhealthy = "NodeUnhealthy"
     case oomKilled = "OOMKilled"
     case containerFailed = "ContainerFailed"
@@ -64,13 +69,14 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var failureClass: FailureClass? {
         switch self {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
-        case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
+        case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy,
+            .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
             .infrastructure
-        case .stockedOut, .capacityUnavailable, .timedOut: .capacity
+        case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
         case .quotaExceeded, .evicted: .quota
         case .permissionDenied: .permission
         case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted: .configuration
-        case .deadlineExceeded: .budget
+        case .deadlineExceeded, .maxHourlyCostExceeded: .budget
         case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
             .recovering,
@@ -84,6 +90,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var hint: String? { Reason.hints[self] }
 
     private static let hints: [Reason: String] = [
+        .hostMaintenance: "Nothing to do: the run goes on from its last checkpoint.",
+        .maxRunDurationReached: "Write checkpoints often enough for the limit, or raise it.",
         .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md.",
         .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit.",
         .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code.",
@@ -98,6 +106,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .nameConflict: "A node pool of this name exists that is not ours: delete or rename it.",
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
         .recreateBudgetExceeded: "Find out what takes the machines away; the next try is within the hour.",
+        .reservationUnavailable: "Check the reservation's name, zone, machine type and how much of it is free.",
+        .maxHourlyCostExceeded: "Raise the candidates' maxHourlyCost, or add cheaper ones.",
+        .pendingDeadlineExceeded: "Add candidates, or raise pendingDeadlineSeconds; then change rerunToken.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",
     ]
 }

@@ -28,6 +28,7 @@ public enum SpecHash {
         "backend.gke.nodePool.policy": "CreatePerRun",
         "accelerator.gpu.count": 1,
         "accelerator.gpu.driverVersion": "Default",
+        "accelerator.tpu.slices": 1,
         "trainer.numNodes": 1,
         "trainer.terminationGracePeriodSeconds": 25,
         "checkpoint.keepLast": 3,

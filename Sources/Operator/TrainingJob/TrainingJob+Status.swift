@@ -122,6 +122,7 @@ extension TrainingJob {
         public var summary: String?
         public var nextAttemptTime: Timestamp?
         public var startTime: Timestamp?
+        public var pendingSince: Timestamp?
         public var attemptCount: Int?
         @OrEmpty public var attempts: [Attempt]
 
@@ -145,8 +146,11 @@ extension TrainingJob {
         public var zone: String?
         public var node: String?
         public var exitCode: Int?
+        /// What `failurePolicy` made of its end.
+        public var action: String?
         public var fromStep: Int64?
         public var toStep: Int64?
+        public var cost: String?
 
         public init(number: Int) { self.number = number }
     }
@@ -233,8 +237,10 @@ extension TrainingJob {
         public var reason: String?
         public var message: String?
         public var exitCode: Int?
+        public var signal: Int?
         public var node: String?
         public var zone: String?
+        public var logURL: String?
         public var hint: String?
         public var time: Timestamp?
     }

@@ -42,7 +42,7 @@ extension TrainingJobController {
         }
         var found = pods.objects(in: metadata.namespace, labelled: metadata.name).filter(isOurs)
         if let run = observation.activeRun, let attempt = observation.activeAttempt, attempt.number > 1,
-            observation.attemptJob(run, attempt) == nil
+            observation.attemptJobs(run, attempt).isEmpty
         {
             let selection = ObjectSelection(
                 namespace: metadata.namespace, labelSelector: "\(Ownership.jobLabel)=\(metadata.name)")

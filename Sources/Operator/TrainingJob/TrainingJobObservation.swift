@@ -138,8 +138,15 @@ extension TrainingJobObservation {
     /// The run that has no result yet.
     var activeRun: TrainingJob.Run? { status.run.flatMap { $0.result == nil ? $0 : nil } }
 
-    /// The spec that the current run executes; nil when its revision is not there.
-    var runSpec: RunSpec? { status.run?.revisionName.flatMap { revisions[$0] } }
+    /// The spec that the current run executes, as its revision holds it; nil when that is not there.
+    var recordedSpec: RunSpec? { status.run?.revisionName.flatMap { revisions[$0] } }
+
+    /// The same with the accelerator of the candidate that is tried or in use, where that has one of its own.
+    var runSpec: RunSpec? {
+        let name = activeAttempt?.candidate ?? status.capacity?.current
+        let candidate = TrainingJobNodePool.candidates(spec).first { $0.name == name }
+        return recordedSpec.map { recorded in candidate.map(recorded.using) ?? recorded }
+    }
 
     /// The attempt whose pods run or should run.
     var activeAttempt: TrainingJob.Attempt? { status.attempts.last.flatMap { $0.endTime == nil ? $0 : nil } }
@@ -158,12 +165,6 @@ extension TrainingJobObservation {
     /// Whether a pool carries our labels.
     func isOurs(_ pool: NodePool) -> Bool {
         Ownership.isOurs(pool, ownerUID: uid, clusterUID: configuration.clusterUID)
-    }
-
-    /// The Job of an attempt.
-    func attemptJob(_ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt) -> Job? {
-        let name = Naming.attemptJob(runID: run.id, attempt: attempt.number)
-        return jobs.first { $0.metadata.name == name }
     }
 
     /// The pods of a Job.

@@ -32,6 +32,7 @@ enum TrainingJobPlan {
             .init("waitingForInputs", TrainingJobInputs.waiting),
             .init("waitingForQueue", TrainingJobQueue.waiting),
             .init("recovering", TrainingJobFailurePolicy.recover),
+            .init("pendingTooLong", TrainingJobCapacity.pendingTooLong),
             .init("seekingCapacity", TrainingJobCapacity.seek),
         ], otherwise: TrainingJobRunning.run)
 
@@ -75,9 +76,11 @@ enum TrainingJobPlan {
                 failedCount > 0 ? "none\(tried)" : nil
             }
         status.capacity = capacity
-        let pool = TrainingJobCapacity.currentPoolName(status, observation)
-        let readyCount = pool.map { observation.nodes(of: $0).count(where: \.isReady) } ?? 0
-        status.nodes = TrainingJob.Nodes(desired: observation.runSpec?.shape.nodeCount ?? 1, ready: readyCount)
+        let pools = TrainingJobCapacity.currentPools(status, observation)
+        let readyCount = pools.reduce(0) { $0 + observation.nodes(of: $1).count(where: \.isReady) }
+        // After the end nobody reads the run's spec any more.
+        let desired = observation.runSpec?.shape.nodeCount ?? observation.status.nodes?.desired ?? 1
+        status.nodes = TrainingJob.Nodes(desired: desired, ready: readyCount)
     }
 
     /// Progress and cost alone are written at most once in `progressInterval`; with any other change they are fresh.

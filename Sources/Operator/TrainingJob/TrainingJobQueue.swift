@@ -197,7 +197,7 @@ enum TrainingJobQueue {
                     "resources": ["requests": .object(requests)],
                 ]
             ],
-            "tolerations": TrainingJobPods.tolerations,
+            "tolerations": .array(NodeSelection.tolerations(spec)),
         ]
     }
 

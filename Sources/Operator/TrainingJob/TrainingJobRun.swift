@@ -111,7 +111,7 @@ enum TrainingJobRun {
             return Decision(
                 status: observation.status, situation: situation, next: .after(TrainingJobPlan.slowRecheck))
         }
-        let release = TrainingJobRelease.pools(observation, keeping: nil)
+        let release = TrainingJobRelease.pools(observation)
         return Decision(
             steps: release.steps, status: release.status, situation: release.blocked ?? situation,
             next: .after(release.isDone ? TrainingJobPlan.slowRecheck : observation.configuration.pollInterval))
@@ -150,6 +150,7 @@ enum TrainingJobRun {
         attempt.exitCode = exitCode
         attempt.node = node
         attempt.toStep = status.trainerStatus?.step ?? attempt.fromStep
+        attempt.cost = TrainingJobAttemptCost.cost(of: attempt, until: end, status, observation)
         status.attempts[status.attempts.count - 1] = attempt
         let seconds = attempt.startTime.map { end.seconds - $0.seconds } ?? 0
         let before = status.run?.activeSeconds ?? 0
@@ -169,7 +170,11 @@ enum TrainingJobRun {
         status.capacity?.nextAttemptTime = nil
         guard result == .failed else { return }
         var failure = TrainingJob.Failure(class: reason.failureClass?.rawValue, component: "TrainingJob")
-        if let last = status.lastFailure, last.reason == reason.rawValue { failure = last }
+        if let last = status.lastFailure, last.reason == reason.rawValue || reason == .restartLimitExceeded {
+            // Where and how it failed stays: node, exit code, log.
+            failure = last
+            failure.class = reason.failureClass?.rawValue
+        }
         failure.reason = reason.rawValue
         failure.message = Conditions.cut(message)
         failure.hint = reason.hint

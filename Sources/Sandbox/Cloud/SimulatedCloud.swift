@@ -159,7 +159,7 @@ extension SimulatedCloud {
         state.withLock { state in
             state.container.pools.values.sorted { $0.name < $1.name }.map { pool in
                 SimulatedNodePool(
-                    name: pool.name, zones: pool.zones, config: pool.resource["config"] ?? [:],
+                    name: pool.name, zones: pool.zones, config: pool.resource["config"] ?? [:], topology: pool.topology,
                     status: pool.status.rawValue, instances: pool.instances)
             }
         }

@@ -27,7 +27,7 @@ struct Stuck: Error, CustomStringConvertible {
 }
 
 extension Workflow {
-    private static func world(
+    static func world(
         stockouts: Set<String> = [], timings: CloudTimings = CloudTimings(),
         program: @escaping @Sendable (PodContext) async -> PodResult = Trainers.succeeding()
     ) -> @Sendable () async throws -> FaultWorld {
@@ -40,95 +40,96 @@ extension Workflow {
     }
 
     /// Attempt 1 goes on until it is told to stop.
-    private static let unending = Trainers.interrupted()
+    static let unending = Trainers.interrupted()
 
     /// What a TrainingJob lives through.
-    static let trainingJobs: [Workflow] = [
-        Workflow(
-            name: "train", setting: "stockout", make: world(stockouts: ["spot/us-central1-a"]),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "retry", setting: "retry", make: world(program: Trainers.scripted([1, 0])),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "output missing", setting: "no outputs",
-            make: world(program: { _ in PodResult(exitCode: 0, after: .seconds(3)) }),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "suspend and resume", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.patchJob(["spec": ["suspend": true]])
-                try await world.expectJob("suspended") { $0?.isTrue("Suspended") == true }
-                try await world.patchJob(["spec": ["suspend": false]])
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "delete", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.deleteJob()
-                try await world.expectJob("nothing") { $0 == nil }
-            }),
-        Workflow(
-            name: "delete while creating", setting: "slow", make: world(timings: slowCreates, program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("a pool") { _ in !world.ownPools.isEmpty }
-                try await world.deleteJob()
-                try await world.expectJob("nothing") { $0 == nil }
-            }),
-        Workflow(
-            name: "reclaimed machine", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                for instance in world.ownPools.flatMap(\.instances) {
-                    world.world.cloud.preempt(instance: instance.name)
-                }
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "lost status", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.loseStatus()
-                try await world.expectJob("training again") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.deleteJob()
-                try await world.expectJob("nothing") { $0 == nil }
-            }),
-        Workflow(
-            name: "made again", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.deleteJob()
-                try await world.expectJob("nothing") { $0 == nil }
-                try await world.createJob()
-                try await world.expectJob("training again") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.patchJob(["spec": ["suspend": true]])
-                try await world.expectJob("suspended") { $0?.isTrue("Suspended") == true }
-            }),
-    ]
+    static let trainingJobs: [Workflow] =
+        [
+            Workflow(
+                name: "train", setting: "stockout", make: world(stockouts: ["spot/us-central1-a"]),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "retry", setting: "retry", make: world(program: Trainers.scripted([1, 0])),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "output missing", setting: "no outputs",
+                make: world(program: { _ in PodResult(exitCode: 0, after: .seconds(3)) }),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "suspend and resume", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.patchJob(["spec": ["suspend": true]])
+                    try await world.expectJob("suspended") { $0?.isTrue("Suspended") == true }
+                    try await world.patchJob(["spec": ["suspend": false]])
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "delete", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.deleteJob()
+                    try await world.expectJob("nothing") { $0 == nil }
+                }),
+            Workflow(
+                name: "delete while creating", setting: "slow", make: world(timings: slowCreates, program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("a pool") { _ in !world.ownPools.isEmpty }
+                    try await world.deleteJob()
+                    try await world.expectJob("nothing") { $0 == nil }
+                }),
+            Workflow(
+                name: "reclaimed machine", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    for instance in world.ownPools.flatMap(\.instances) {
+                        world.world.cloud.preempt(instance: instance.name)
+                    }
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "lost status", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.loseStatus()
+                    try await world.expectJob("training again") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.deleteJob()
+                    try await world.expectJob("nothing") { $0 == nil }
+                }),
+            Workflow(
+                name: "made again", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.deleteJob()
+                    try await world.expectJob("nothing") { $0 == nil }
+                    try await world.createJob()
+                    try await world.expectJob("training again") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.patchJob(["spec": ["suspend": true]])
+                    try await world.expectJob("suspended") { $0?.isTrue("Suspended") == true }
+                }),
+        ] + running
 
     private static let slowCreates = {
         var timings = CloudTimings()
@@ -246,8 +247,10 @@ extension FaultWorld {
         StorageClient(GoogleCloudClient(transport: HandlerTransport(world), tokens: NoTokens(), clock: clock))
     }
 
-    func createJob(named name: String = "mnist", queue: String? = nil) async throws {
-        var manifest = try OperatorWorld.manifest()
+    func createJob(
+        named name: String = "mnist", queue: String? = nil, _ change: (inout TrainingJob.Spec) -> Void = { _ in }
+    ) async throws {
+        var manifest = try OperatorWorld.manifest(change)
         if let queue { manifest.set(["kueue.x-k8s.io/queue-name": .string(queue)], at: ["metadata", "labels"]) }
         manifest.set(.string(namespace), at: ["metadata", "namespace"])
         manifest.set(.string(name), at: ["metadata", "name"])

@@ -192,10 +192,12 @@ import Testing
         status.run?.completionTime = nil
         status.run?.activeSeconds = nil
         status.lastFailure?.time = nil
+        status.lastFailure?.logURL = nil
         status.attempts = status.attempts.map { attempt in
             var attempt = attempt
             attempt.startTime = nil
             attempt.endTime = nil
+            attempt.cost = nil
             return attempt
         }
         status.capacity?.startTime = nil

@@ -14,7 +14,8 @@ import Testing
             TrainingJobPlan.rules.names == [
                 "deleting", "finishedAndReleased", "releasingCompute", "recordingSuccess", "restoringRevision",
                 "verifyingOutputs", "cancelled", "overTime",
-                "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering", "seekingCapacity",
+                "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering",
+                "pendingTooLong", "seekingCapacity",
             ])
     }
 
@@ -186,13 +187,6 @@ import Testing
         #expect(outcome(create) == "create")
     }
 
-    @Test func `the built-in trainer is not given several nodes`() {
-        let plan = TrainingJobPlan.plan(
-            observation(trainingJob { $0.trainer = .init(numNodes: 2, terminationGracePeriodSeconds: 25) }))
-        #expect(ready(plan) == "InvalidSpec")
-        #expect(plan.steps == [])
-    }
-
     private func outcome(_ plan: Plan<TrainingJob.Status, TrainingJobAction>) -> String {
         switch plan.steps.first {
         case .cloud(.createNodePool): return "create"
@@ -247,7 +241,7 @@ import Testing
     }
 
     @Test func `a spec that no machine type fits is refused before anything is made`() {
-        let job = trainingJob { $0.accelerator.gpu.count = 3 }
+        let job = trainingJob { $0.accelerator?.gpu?.count = 3 }
         let plan = TrainingJobPlan.plan(observation(job))
         #expect(ready(plan) == "InvalidSpec")
         #expect(plan.steps == [])
