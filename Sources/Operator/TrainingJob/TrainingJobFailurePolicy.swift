@@ -86,9 +86,10 @@ enum TrainingJobFailurePolicy {
         _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> AttemptFailure? {
         guard let run = observation.status.run, let spec = observation.runSpec,
-            let candidate = attempt.candidate, let zone = attempt.zone, let start = attempt.startTime
+            NodeSelection.policy(spec) == .createPerRun, let candidate = attempt.candidate, let zone = attempt.zone,
+            let start = attempt.startTime
         else { return nil }
-        let name = Naming.nodePool(uid: observation.uid, run: run.number, candidate: candidate, zone: zone)
+        let name = NodeSelection.pools(candidate: candidate, zone: zone, sliceCount: 1, run, observation)[0]
         let pool = observation.pool(name)
         let nodeCount = observation.nodes(of: name).count
         let isRunning = observation.pods.contains { $0.status?.phase == "Running" }
@@ -217,7 +218,7 @@ enum TrainingJobFailurePolicy {
     private static func startFailure(
         _ job: Job, _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> AttemptFailure? {
-        let grace = observation.configuration.podStartGrace
+        let grace = NodeSelection.startGrace(observation.runSpec, observation)
         guard let start = podsStart(job, attempt), observation.now - start > grace else { return nil }
         let startedCount = observation.pods(of: job).count { ($0.status?.phase ?? "Pending") != "Pending" }
         let wanted = job.spec?.completions ?? 1

@@ -78,7 +78,7 @@ enum TrainingJobPods {
             "restartPolicy": "Never",
             "subdomain": .string(run.id),
             "terminationGracePeriodSeconds": .integer(Int64(spec.gracePeriodSeconds)),
-            "nodeSelector": NodeSelection.nodeSelector(pool: pool),
+            "nodeSelector": NodeSelection.selector(pool: pool, spec),
             "tolerations": .array(NodeSelection.tolerations(spec)),
             "containers": [trainer(run, attempt, spec, observation)],
         ]

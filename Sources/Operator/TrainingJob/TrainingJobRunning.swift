@@ -28,7 +28,7 @@ enum TrainingJobRunning {
             steps.append(.apply(TrainingJobPods.service(run, observation)))
         }
         if job == nil {
-            let pool = Naming.nodePool(uid: observation.uid, run: run.number, candidate: candidate, zone: zone)
+            let pool = NodeSelection.pools(candidate: candidate, zone: zone, sliceCount: 1, run, observation)[0]
             steps.append(.apply(TrainingJobPods.job(run, attempt, pool: pool, spec, observation)))
         }
         return Decision(

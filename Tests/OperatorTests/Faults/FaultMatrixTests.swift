@@ -37,6 +37,10 @@ import Testing
         try await check("TrainingJob", Workflow.trainingJobs)
     }
 
+    @Test func `a run's way to machines survives every fault at every request`() async throws {
+        try await check("capacity", Workflow.capacity)
+    }
+
     @Test func `GCSArtifacts survive every fault at every request`() async throws {
         try await check("GCSArtifact", Workflow.artifacts, stride: 200)
     }

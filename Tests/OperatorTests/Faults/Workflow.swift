@@ -27,7 +27,7 @@ struct Stuck: Error, CustomStringConvertible {
 }
 
 extension Workflow {
-    private static func world(
+    static func world(
         stockouts: Set<String> = [], timings: CloudTimings = CloudTimings(),
         program: @escaping @Sendable (PodContext) async -> PodResult = Trainers.succeeding()
     ) -> @Sendable () async throws -> FaultWorld {
@@ -40,7 +40,7 @@ extension Workflow {
     }
 
     /// Attempt 1 goes on until it is told to stop.
-    private static let unending = Trainers.interrupted()
+    static let unending = Trainers.interrupted()
 
     /// What a TrainingJob lives through.
     static let trainingJobs: [Workflow] = [
@@ -246,8 +246,10 @@ extension FaultWorld {
         StorageClient(GoogleCloudClient(transport: HandlerTransport(world), tokens: NoTokens(), clock: clock))
     }
 
-    func createJob(named name: String = "mnist") async throws {
-        var manifest = try OperatorWorld.manifest()
+    func createJob(
+        named name: String = "mnist", _ change: @Sendable (inout TrainingJob.Spec) -> Void = { _ in }
+    ) async throws {
+        var manifest = try OperatorWorld.manifest(change)
         manifest.set(.string(namespace), at: ["metadata", "namespace"])
         manifest.set(.string(name), at: ["metadata", "name"])
         let object = try await admin.create(TrainingJob.resourceType, manifest)
@@ -257,7 +259,7 @@ extension FaultWorld {
         }
     }
 
-    private func know(_ object: JSONValue, _ name: String) {
+    func know(_ object: JSONValue, _ name: String) {
         madeCount += 1
         oracle.know(object.value(at: ["metadata", "uid"])?.stringValue ?? "", as: "\(name)\(madeCount)")
     }
