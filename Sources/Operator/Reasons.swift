@@ -25,6 +25,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case capacityUnavailable = "CapacityUnavailable"
     case reservationUnavailable = "ReservationUnavailable"
     case maxHourlyCostExceeded = "MaxHourlyCostExceeded"
+    case kernelIncompatible = "KernelIncompatible"
     case pendingDeadlineExceeded = "PendingDeadlineExceeded"
     case timedOut = "TimedOut"
     case recreateBudgetExceeded = "RecreateBudgetExceeded"
@@ -57,6 +58,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case controllerError = "ControllerError"
     case revisionUnreadable = "RevisionUnreadable"
     // Hygiene.
+    case keepingIdle = "KeepingIdle"
     case nothingCreated = "NothingCreated"
     case computeHeld = "ComputeHeld"
     case releasingCompute = "ReleasingCompute"
@@ -75,12 +77,12 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
         case .quotaExceeded, .evicted: .quota
         case .permissionDenied: .permission
-        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted: .configuration
+        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible: .configuration
         case .deadlineExceeded, .maxHourlyCostExceeded: .budget
         case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
-            .recovering,
-            .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .nothingCreated, .computeHeld,
+            .recovering, .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .keepingIdle, .nothingCreated,
+            .computeHeld,
             .releasingCompute, .released, .suspending, .suspended, .deleting:
             nil
         }
@@ -107,6 +109,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
         .recreateBudgetExceeded: "Find out what takes the machines away; the next try is within the hour.",
         .reservationUnavailable: "Check the reservation's name, zone, machine type and how much of it is free.",
+        .kernelIncompatible: "Choose a machine that the image is built for, or build the image for the machine.",
         .maxHourlyCostExceeded: "Raise the candidates' maxHourlyCost, or add cheaper ones.",
         .pendingDeadlineExceeded: "Add candidates, or raise pendingDeadlineSeconds; then change rerunToken.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",

@@ -30,6 +30,7 @@ public enum SpecHash {
         "accelerator.gpu.driverVersion": "Default",
         "accelerator.tpu.slices": 1,
         "trainer.numNodes": 1,
+        "trainer.kernels.allowCPUFallback": false,
         "trainer.terminationGracePeriodSeconds": 25,
         "checkpoint.keepLast": 3,
         "outputs.prefix": "runs/{runID}/",

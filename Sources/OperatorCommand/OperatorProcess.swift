@@ -109,7 +109,7 @@ struct OperatorProcess: Sendable {
         registry.beforeEachPage { metrics.take(manager.statistics) }
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
-            progressInterval: options.progressInterval)
+            progressInterval: options.progressInterval, nodeServiceAccount: options.nodeServiceAccount)
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
         addControllers(to: manager, configuration, kubernetes: place.kubernetes, google: gated)
         addLeakSweep(to: manager, configuration, google: gated)

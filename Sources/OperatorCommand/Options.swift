@@ -13,6 +13,8 @@ struct Options: Sendable, Equatable {
     var kubernetesRequestsPerSecond = 50.0
     var kubernetesBurst = 100
     var trainerImage = ""
+    /// Of the nodes that runs get; nil: the project's default.
+    var nodeServiceAccount: String?
     /// An emulator of Google's APIs on this machine.
     var googleEndpoint: String?
     var leaderElect = true
@@ -53,6 +55,8 @@ struct Options: Sendable, Equatable {
           --trainer-image IMAGE        the image of runs that name none
           --cluster NAME               the GKE cluster that node pools are created in, as
                                        projects/P/locations/L/clusters/C; default: asked of the metadata server
+          --node-service-account EMAIL service account of the nodes that runs get; default: the project's default,
+                                       which may do more than a node needs
           --kubeconfig FILE            default: $KUBECONFIG, else the pod's service account, else ~/.kube/config
           --context NAME               of the kubeconfig; default: its current-context
           --kube-api-qps N             requests to the API server per second, watches excluded; default 50
@@ -121,6 +125,11 @@ struct Options: Sendable, Equatable {
             }
             cluster = name
         case "--trainer-image": trainerImage = value
+        case "--node-service-account":
+            guard value.wholeMatch(of: /[a-z0-9][-a-z0-9.]{0,62}@[a-z0-9][-a-z0-9.]{0,120}/) != nil else {
+                throw UsageError(message: "--node-service-account: expected an e-mail address, found \(value)")
+            }
+            nodeServiceAccount = value
         case "--google-endpoint": googleEndpoint = try Options.loopback(value)
         case "--leader-elect":
             guard let choice = Bool(value) else { throw UsageError(message: "--leader-elect: expected true or false") }

@@ -66,6 +66,10 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
     }
 
     static let wrong: [([String], String)] = [
+        (
+            required + ["--node-service-account", "nodes"],
+            "--node-service-account: expected an e-mail address, found nodes"
+        ),
         ([], "--trainer-image is required"),
         (required + ["--context", ""], "--context needs a value"),
         (required + ["--kube-api-qps", "0"], "--kube-api-qps: expected a number from 0.1 to 10000"),

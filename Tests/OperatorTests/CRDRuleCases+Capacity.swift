@@ -29,6 +29,8 @@ extension CRDRuleCases {
             [("spec.accelerator", v6e), ("spec.trainer.numNodes", 4)], "numNodes follows from accelerator.tpu",
             rule: "spec#0"),
 
+        job("spec.trainer.kernels", ["cuda": ["computeCapabilities": ["8.9"]], "cpu": ["architectures": ["amd64"]]]),
+        job("spec.trainer.kernels", ["cuda": ["computeCapabilities": ["sm_89"]]], "computeCapabilities[0]"),
         job("spec.capacity.strategy", "CheapestFirst"),
         job("spec.capacity.strategy", "Random", "Unsupported value"),
         job("spec.capacity.candidates.1.accelerator", v6e, rule: "spec.capacity.candidates[].accelerator#0"),
@@ -60,7 +62,35 @@ extension CRDRuleCases {
         job("spec.backend.gke.nodePool.acceleratorNetwork", "Auto"),
         job("spec.backend.gke.nodePool.acceleratorNetwork", "Fast", "Unsupported value"),
         job("spec.backend.gke.nodePool.localSSDCount", 33, "should be less than or equal to 32"),
+        job([("spec.capacity", nil), (pool, existing)], rule: pool + "#0"),
+        job([("spec.capacity", nil), (pool, unnamed)], "selector exactly", rule: pool + "#0"),
+        job(pool + ".selector", ["matchLabels": ["a": "b"]], "selector exactly", rule: pool + "#0"),
+        job([("spec.capacity", nil), (pool, existing), (pool + ".tolerations", [["key": "a"]])], rule: pool + "#1"),
+        job(pool + ".tolerations", [["key": "a"]], "tolerations only", rule: pool + "#1"),
+        job(
+            [("spec.capacity", nil), (pool, byClass)], rule: pool + "#2"),
+        job(pool + ".computeClassName", "l4", "computeClassName exactly", rule: pool + "#2"),
+        job(pool + ".keepIdleSeconds", 600, rule: pool + "#3"),
+        job(
+            [("spec.capacity", nil), (pool, existing), (pool + ".keepIdleSeconds", 600)], "keepIdleSeconds only",
+            rule: pool + "#3"),
+        job(pool + ".keepIdleSeconds", 3601, "should be less than or equal to 3600"),
+        job(pool, existing, "capacity.candidates needs nodePool.policy CreatePerRun", rule: "spec#1"),
+        job(pool + ".privateNodes", true, rule: "spec#1"),
+        job([("spec.capacity", nil), (pool, existing)], rule: pool + ".selector.matchLabels#0"),
+        job(
+            [
+                ("spec.capacity", nil),
+                (pool, longLabel),
+            ], "at most 316 characters", rule: pool + ".selector.matchLabels#0"),
     ]
 
+    private static let pool = "spec.backend.gke.nodePool"
+    private static let unnamed: JSONValue = ["policy": "Existing"]
+    private static let byClass: JSONValue = ["policy": "ComputeClass", "computeClassName": "l4"]
+    private static let longLabel: JSONValue = [
+        "policy": "Existing", "selector": ["matchLabels": .object([String(repeating: "k", count: 317): "v"])],
+    ]
+    private static let existing: JSONValue = ["policy": "Existing", "selector": ["matchLabels": ["team": "ml"]]]
     private static let second = "spec.capacity.candidates.1."
 }

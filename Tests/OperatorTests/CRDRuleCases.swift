@@ -79,7 +79,7 @@ enum CRDRuleCases {
         job("spec.accelerator", nil),
         job("spec.managedBy", "someone", "Unsupported value"),
         job("spec.backend.type", "CloudTPU", "spec.backend.type: Unsupported value"),
-        job("spec.backend.gke.nodePool.policy", "Existing", "Unsupported value"),
+        job("spec.backend.gke.nodePool.policy", "Shared", "Unsupported value"),
         job(
             "spec.trainer.hyperparameters", ["bad-key": "1"], "keys must match", rule: "spec.trainer.hyperparameters#0"),
         job(
@@ -224,8 +224,7 @@ enum CRDRuleCases {
     /// cases with it.
     static let absent: [(kind: ResourceType, path: [String])] = [
         (job, ["backend", "vertexAI"]), (job, ["backend", "cloudTPU"]),
-        (job, ["backend", "gke", "nodePool", "selector"]),
-        (job, ["backend", "gke", "nodePool", "computeClassName"]), (job, ["cleanup", "compute"]),
+        (job, ["cleanup", "compute"]),
         (job, ["cleanup", "retainSeconds"]), (job, ["trainer", "volumes"]), (job, ["trainer", "volumeMounts"]),
         (job, ["trainer", "env", "valueFrom"]), (job, ["checkpoint", "resume"]),
         (job, ["inputs", "artifactRef", "version"]), (job, ["budget"]),

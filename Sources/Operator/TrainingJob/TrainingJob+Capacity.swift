@@ -13,6 +13,8 @@ extension TrainingJob {
         public struct NodePool: Codable, Sendable, Hashable {
             public enum Policy: String, Codable, Sendable, Hashable {
                 case createPerRun = "CreatePerRun"
+                case existing = "Existing"
+                case computeClass = "ComputeClass"
             }
 
             public enum AcceleratorNetwork: String, Codable, Sendable, Hashable {
@@ -21,12 +23,40 @@ extension TrainingJob {
             }
 
             public var policy: Policy
+            public var selector: Selector?
+            public var tolerations: [Toleration]?
+            public var computeClassName: String?
+            public var keepIdleSeconds: Int?
             public var bootDisk: BootDisk?
             public var localSSDCount: Int?
             public var acceleratorNetwork: AcceleratorNetwork?
             public var compactPlacement: Bool?
             public var privateNodes: Bool?
             public var subnetwork: String?
+        }
+
+        /// Labels of nodes that are there.
+        public struct Selector: Codable, Sendable, Hashable {
+            public var matchLabels: [String: String]
+        }
+
+        /// As in a pod.
+        public struct Toleration: Codable, Sendable, Hashable {
+            public enum Operator: String, Codable, Sendable, Hashable {
+                case exists = "Exists"
+                case equal = "Equal"
+            }
+
+            public enum Effect: String, Codable, Sendable, Hashable {
+                case noSchedule = "NoSchedule"
+                case noExecute = "NoExecute"
+                case preferNoSchedule = "PreferNoSchedule"
+            }
+
+            public var key: String?
+            public var `operator`: Operator?
+            public var value: String?
+            public var effect: Effect?
         }
 
         public struct BootDisk: Codable, Sendable, Hashable {

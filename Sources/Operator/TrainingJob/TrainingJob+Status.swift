@@ -123,6 +123,7 @@ extension TrainingJob {
         public var nextAttemptTime: Timestamp?
         public var startTime: Timestamp?
         public var pendingSince: Timestamp?
+        public var poolRun: Int?
         public var attemptCount: Int?
         @OrEmpty public var attempts: [Attempt]
 

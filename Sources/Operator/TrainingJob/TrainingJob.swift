@@ -81,6 +81,7 @@ public struct TrainingJob: CustomResource, Codable {
         public var sharedMemory: SharedMemory?
         public var serviceAccountName: String?
         public var terminationGracePeriodSeconds: Int
+        public var kernels: Kernels?
     }
 
     /// Data that the run reads.
@@ -159,6 +160,8 @@ public struct RunSpec: Codable, Sendable, Hashable {
 
     public init(_ spec: TrainingJob.Spec) {
         backend = spec.backend
+        // How long a pool is kept is a matter of money, not of what runs on it.
+        backend.gke?.nodePool?.keepIdleSeconds = nil
         trainer = spec.trainer
         accelerator = spec.accelerator
         inputs = spec.inputs

@@ -16,10 +16,13 @@ enum TrainingJobCapacity {
         guard let run = observation.activeRun, let spec = observation.recordedSpec, observation.activeAttempt == nil,
             observation.succeededAttempt == nil
         else { return nil }
+        if NodeSelection.policy(spec) != .createPerRun { return useStandingNodes(spec, observation) }
         if let start = searchStarting(observation) { return start }
         // Without options (the spec was made invalid) nothing is kept; once nothing is held, `invalidSpec` says so.
         let choices = (try? TrainingJobNodePool.choices(for: run, spec, observation).get()) ?? CapacityOptions()
-        let current = currentOption(choices.usable, observation.status)
+        var current = currentOption(choices.usable, observation.status)
+        // Pools of an earlier run that are not what this one needs go like any other.
+        if let kept = current, !TrainingJobIdle.fits(kept, run, observation) { current = nil }
         if let held = heldOption(choices.usable, observation) {
             return .record(
                 chosen(held, run, observation, observation.status),
@@ -34,6 +37,13 @@ enum TrainingJobCapacity {
                 situation: release.blocked ?? .provisioning(lastReason(observation), message),
                 next: .after(release.isDone ? .zero : observation.configuration.pollInterval))
         }
+        if current == nil, release.status.capacity?.poolRun != nil {
+            // The names of the next pools do not follow from those that an earlier run left.
+            release.status.capacity?.current = nil
+            release.status.capacity?.zone = nil
+            release.status.capacity?.poolRun = nil
+            return .record(release.status, .provisioning(lastReason(observation), "the kept node pool is gone"))
+        }
         if let waiting = pause(observation, release.status, isHolding: current != nil) { return waiting }
         if let current { return hold(current, run, spec, observation, release.status) }
         // The candidate that was in use is no longer in the spec.
@@ -43,7 +53,7 @@ enum TrainingJobCapacity {
     }
 
     /// Machines are not bought yet: too many were lost, or the last attempt has just failed.
-    private static func pause(
+    static func pause(
         _ observation: TrainingJobObservation, _ status: TrainingJob.Status, isHolding: Bool
     ) -> Decision? {
         if let budget = recreateBudgetEnd(observation), !isHolding {
@@ -89,6 +99,7 @@ enum TrainingJobCapacity {
         capacity.current = option.candidate.name
         capacity.zone = option.zone
         capacity.nextAttemptTime = nil
+        capacity.poolRun = nil
         capacity.startTime = observation.moment
         capacity.attemptCount = (capacity.attemptCount ?? 0) + 1
         status.capacity = capacity
@@ -206,15 +217,9 @@ enum TrainingJobCapacity {
         if !isSamePool {
             add(.acquired, option, code: nil, message: option.machine.type, to: &status, at: observation.moment)
         }
-        status.capacity?.pendingSince = nil
-        var attempt = TrainingJob.Attempt(number: (status.attemptCount ?? 0) + 1)
-        attempt.startTime = observation.moment
-        attempt.candidate = option.candidate.name
-        attempt.zone = option.zone
-        attempt.fromStep = status.checkpoint?.latest?.step ?? 0
-        status.attemptCount = attempt.number
-        status.attempts = Array((status.attempts + [attempt]).suffix(10))
-        return .record(status, .training("starting attempt \(attempt.number) on \(describe(option))"))
+        beginAttempt(option.candidate.name, zone: option.zone, &status, observation)
+        let number = status.attempts.last?.number ?? 1
+        return .record(status, .training("starting attempt \(number) on \(describe(option))"))
     }
 
     /// Whether the last attempt lost its machines, so that these are new ones.

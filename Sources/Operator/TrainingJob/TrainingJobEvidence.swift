@@ -26,9 +26,9 @@ enum TrainingJobEvidence {
     private static func lostMachines(
         _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> AttemptFailure? {
-        guard let run = observation.status.run, let spec = observation.runSpec, let start = attempt.startTime else {
-            return nil
-        }
+        guard let run = observation.status.run, let spec = observation.runSpec, let start = attempt.startTime,
+            NodeSelection.policy(spec) == .createPerRun
+        else { return nil }
         let shape = spec.shape
         let names = (0..<shape.sliceCount).compactMap { observation.poolName(of: attempt, run, slice: $0) }
         let isRunning = observation.pods.contains { $0.status?.phase == "Running" }

@@ -62,6 +62,7 @@ enum TrainingJobNodePool {
     static func choices(
         for run: TrainingJob.Run?, _ spec: RunSpec, _ observation: TrainingJobObservation
     ) -> Result<CapacityOptions, InvalidSpec> {
+        guard NodeSelection.policy(spec) == .createPerRun else { return standing(spec) }
         var options = CapacityOptions()
         for candidate in candidates(observation.spec) {
             switch offers(candidate, run, spec, observation) {
@@ -80,6 +81,20 @@ enum TrainingJobNodePool {
         }
         if observation.spec.capacity?.strategy == .cheapestFirst { options.usable = cheapestFirst(options.usable) }
         return .success(options)
+    }
+
+    /// Of nodes that we do not make: no option, but what the pods ask for must exist.
+    private static func standing(_ spec: RunSpec) -> Result<CapacityOptions, InvalidSpec> {
+        if let tpu = spec.accelerator?.tpu {
+            return TPUSlice.choose(type: tpu.type, topology: tpu.topology, machineType: nil).map { _ in
+                CapacityOptions()
+            }
+        }
+        guard let gpu = spec.accelerator?.gpu, Accelerator.named(gpu.type) == nil else {
+            return .success(CapacityOptions())
+        }
+        let known = Accelerator.catalogue.map(\.type).joined(separator: ", ")
+        return .failure(InvalidSpec("GPU type \(gpu.type) is not known; known are \(known)"))
     }
 
     /// The spec's candidates; without any, on demand in the cluster's zones.
@@ -101,6 +116,10 @@ enum TrainingJobNodePool {
         case .success(let choice): machine = choice
         }
         if let problem = NodePoolFit.problem(machine, spec, candidate) { return .failure(invalid(problem)) }
+        if let problem = KernelFit.problem(machine, spec) {
+            let skipped = CapacityOptions.Skipped(reason: .kernelIncompatible, message: "\(candidate.name): \(problem)")
+            return .success(CapacityOptions(skipped: [skipped]))
+        }
         let zones = candidate.zones ?? observation.configuration.zones
         guard !zones.isEmpty else {
             return .failure(InvalidSpec("candidate \(candidate.name) names no zones, and the cluster's are not known"))

@@ -25,6 +25,7 @@ extension TrainingJobCapacity {
         var status = observation.status
         let attempts = (status.capacity ?? TrainingJob.CapacityStatus())
         let message = "no machines within \(limit) s: \(tried(attempts))"
+        status.capacity?.pendingSince = nil
         TrainingJobRun.end(&status, .failed, .pendingDeadlineExceeded, observation, message: message)
         return .record(status, .releasing(message))
     }

@@ -19,6 +19,7 @@ enum TrainingJobPlan {
             .init("deleting", TrainingJobRelease.deleting),
             .init("returningQuota", TrainingJobQueue.finishing),
             .init("finishedAndReleased", TrainingJobRun.finished),
+            .init("keepingIdle", TrainingJobIdle.keep),
             .init("releasingCompute", TrainingJobRelease.releasing),
             .init("recordingSuccess", TrainingJobOutputs.recordSuccess),
             .init("restoringRevision", TrainingJobRun.restoringRevision),
@@ -72,12 +73,18 @@ enum TrainingJobPlan {
         capacity.summary =
             if let name = capacity.current, let zone = capacity.zone {
                 Conditions.cut("\(name) \(zone)\(tried)", to: 128)
+            } else if let name = capacity.current {
+                name
             } else {
                 failedCount > 0 ? "none\(tried)" : nil
             }
         status.capacity = capacity
         let pools = TrainingJobCapacity.currentPools(status, observation)
-        let readyCount = pools.reduce(0) { $0 + observation.nodes(of: $1).count(where: \.isReady) }
+        let podNodes = Set(observation.pods.filter { !$0.isTerminal }.compactMap { $0.spec?.nodeName })
+        // Of nodes that we did not make, those that pods run on are all that is known.
+        let readyCount =
+            capacity.current != nil && pools.isEmpty
+            ? podNodes.count : pools.reduce(0) { $0 + observation.nodes(of: $1).count(where: \.isReady) }
         // After the end nobody reads the run's spec any more.
         let desired = observation.runSpec?.shape.nodeCount ?? observation.status.nodes?.desired ?? 1
         status.nodes = TrainingJob.Nodes(desired: desired, ready: readyCount)

@@ -40,6 +40,8 @@ enum TrainingJobPodEnd {
         }
         // `deletion` is when the grace period ends. A kubelet would have removed it; without its node none is left.
         guard observation.now > deletion, let node = pod.spec?.nodeName,
+            // Nodes that we did not make are not watched: whether they are there is not known.
+            observation.runSpec.map(NodeSelection.policy) ?? .createPerRun == .createPerRun,
             !observation.nodes.contains(where: { $0.metadata.name == node })
         else { return nil }
         return .deleteAtOnce(ObjectReference(pod))

@@ -75,7 +75,7 @@ enum TrainingJobPods {
             "restartPolicy": "Never",
             "subdomain": .string(slice.run.id),
             "terminationGracePeriodSeconds": .integer(Int64(spec.gracePeriodSeconds)),
-            "nodeSelector": TrainingJobPlacement.nodeSelector(slice),
+            "nodeSelector": NodeSelection.selector(pool: slice.pool, spec),
             "tolerations": .array(NodeSelection.tolerations(spec)),
             "containers": [trainer(slice)],
         ]

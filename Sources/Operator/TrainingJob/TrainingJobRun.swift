@@ -50,7 +50,13 @@ enum TrainingJobRun {
         return status
     }
 
-    private static func start(number: Int, _ observation: TrainingJobObservation) -> Decision {
+    /// Records the next run.
+    ///
+    /// - Parameter keeping: where the object stands while the node pools of the last run wait for this one; nil: there are
+    ///   none.
+    static func start(
+        number: Int, _ observation: TrainingJobObservation, keeping: Situation? = nil
+    ) -> Decision {
         let hash = presentHash(observation)
         let name = Naming.revision(job: observation.job.metadata.name, uid: observation.uid, specHash: hash)
         if let unreadable = unreadable(name, observation) { return unreadable }
@@ -58,7 +64,7 @@ enum TrainingJobRun {
         guard observation.revisions[name] != nil else {
             return Decision(
                 steps: [.apply(revision(name, number: number, observation))], status: observation.status,
-                situation: observation.status.run == nil ? starting : .finished, next: .after(.zero))
+                situation: keeping ?? (observation.status.run == nil ? starting : .finished), next: .after(.zero))
         }
         var run = TrainingJob.Run(
             number: number,
@@ -70,6 +76,7 @@ enum TrainingJobRun {
         var status = TrainingJob.Status()
         status.runs = history(observation)
         status.run = run
+        if keeping != nil { TrainingJobIdle.carryOver(observation.status, to: &status) }
         return .record(status, starting)
     }
 

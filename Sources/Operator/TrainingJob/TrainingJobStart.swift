@@ -33,7 +33,7 @@ enum TrainingJobStart {
     static func failure(
         _ jobs: [Job], _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> AttemptFailure? {
-        let grace = observation.configuration.podStartGrace
+        let grace = NodeSelection.startGrace(observation.runSpec, observation)
         guard let start = podsStart(jobs, attempt), observation.now - start > grace else { return nil }
         let started = startedCount(jobs, observation)
         let wanted = wantedCount(jobs, observation)

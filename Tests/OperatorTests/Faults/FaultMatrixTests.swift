@@ -41,6 +41,10 @@ import Testing
         try await check("queued TrainingJob", Workflow.queued)
     }
 
+    @Test func `a run's way to machines survives every fault at every request`() async throws {
+        try await check("capacity", Workflow.capacity)
+    }
+
     @Test func `GCSArtifacts survive every fault at every request`() async throws {
         try await check("GCSArtifact", Workflow.artifacts, stride: 200)
     }

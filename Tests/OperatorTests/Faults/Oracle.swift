@@ -18,7 +18,7 @@ final class Oracle: Sendable {
         var creates: [String: Int] = [:]
         var deletes: [String: Int] = [:]
         var statusWriteCount = 0
-        /// Node pools that an object may have at once: one for each slice.
+        /// Node pools that one object may have at a time: one for each slice of its runs.
         var poolLimit = 1
         /// Data may be left behind by a finalizer: its kind is going.
         var isKindGoing = false
@@ -76,6 +76,7 @@ final class Oracle: Sendable {
         else { return false }
         return state.withLock { $0.aliases[owner] != nil }
     }
+
 
     // MARK: Requests
 
@@ -196,7 +197,7 @@ final class Oracle: Sendable {
     /// I2: of the world as it is.
     func look() async { checkPools() }
 
-    /// At most one node pool of an owner and slice lives at a time: a place that gave nothing is left before the next is tried.
+    /// At most the node pools of one place live at a time: one that gave nothing is left before the next is tried.
     private func checkPools() {
         var counts: [String: Int] = [:]
         for pool in world.cloud.nodePools() where isOurs(pool.config["resourceLabels"]) {

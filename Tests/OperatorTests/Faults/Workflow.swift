@@ -248,7 +248,8 @@ extension FaultWorld {
     }
 
     func createJob(
-        named name: String = "mnist", queue: String? = nil, _ change: (inout TrainingJob.Spec) -> Void = { _ in }
+        named name: String = "mnist", queue: String? = nil,
+        _ change: @Sendable (inout TrainingJob.Spec) -> Void = { _ in }
     ) async throws {
         var manifest = try OperatorWorld.manifest(change)
         if let queue { manifest.set(["kueue.x-k8s.io/queue-name": .string(queue)], at: ["metadata", "labels"]) }
@@ -261,7 +262,7 @@ extension FaultWorld {
         }
     }
 
-    private func know(_ object: JSONValue, _ name: String) {
+    func know(_ object: JSONValue, _ name: String) {
         madeCount += 1
         oracle.know(object.value(at: ["metadata", "uid"])?.stringValue ?? "", as: "\(name)\(madeCount)")
     }

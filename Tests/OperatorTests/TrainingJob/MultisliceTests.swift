@@ -72,6 +72,7 @@ import Testing
         status.capacity?.current = "spot"
         status.capacity?.zone = "us-central1-b"
         status.capacity?.startTime = start
+        status.capacity?.attemptCount = 1
         status.resources = Self.pools.map { ledgerEntry($0, state: "RUNNING") }
         var seen = world(status, at: 30)
         seen.pools = [nodePool(Self.pools[0]), nodePool(Self.pools[1], status: .error)]
@@ -111,6 +112,7 @@ import Testing
         status.capacity?.current = "spot"
         status.capacity?.zone = "us-central1-b"
         status.capacity?.startTime = start
+        status.capacity?.attemptCount = 1
         status.resources = Self.pools.map { ledgerEntry($0, state: "RUNNING") }
         var seen = world(status, at: 5401)
         seen.pools = Self.pools.map { nodePool($0) }

@@ -96,6 +96,48 @@ import Testing
                 + "on-demand in mars-north1-a has no list price to compare with maxHourlyCost 5)")
     }
 
+    @Test func `a machine that the image cannot use is left out`() throws {
+        let kernels = TrainingJob.Kernels(
+            cuda: .init(computeCapabilities: ["8.0", "9.0"], minDriverVersion: "570.10"),
+            cpu: .init(architectures: [.amd64]), allowCPUFallback: false)
+        let options = try options { spec in
+            spec.trainer?.kernels = kernels
+            spec.capacity?.candidates = [
+                .init(name: "l4", provisioningModel: .spot, zones: ["us-central1-a"]),
+                .init(
+                    name: "t4", provisioningModel: .spot, accelerator: gpu("nvidia-tesla-t4"), zones: ["us-central1-a"]),
+                .init(
+                    name: "b200", provisioningModel: .spot, accelerator: gpu("nvidia-b200", 8), zones: ["us-central1-a"]
+                ),
+            ]
+        }
+        #expect(options.usable.map(\.candidate.name) == ["l4"])
+        #expect(
+            options.skipped.map(\.message) == [
+                "t4: nvidia-tesla-t4 has compute capability 7.5, the image has kernels for 8.0, 9.0",
+                "b200: nvidia-b200 has compute capability 10.0, the image has kernels for 8.0, 9.0",
+            ])
+        let old = try self.options { spec in
+            spec.trainer?.kernels = kernels
+            spec.accelerator?.gpu?.driverVersion = "535.104.05"
+        }
+        #expect(old.usable.isEmpty)
+        #expect(
+            old.skipped.first?.message == "spot: driverVersion 535.104.05 is older than 570.10, which the image needs")
+        let arm = try self.options { spec in
+            spec.accelerator = nil
+            spec.trainer?.kernels = kernels
+            spec.capacity = only(.init(name: "arm", provisioningModel: .spot, machineType: "t2a-standard-4"))
+        }
+        #expect(arm.skipped.map(\.message) == ["arm: machine type t2a-standard-4 is arm64, the image is for amd64"])
+        let anyway = try self.options { spec in
+            spec.trainer?.kernels = kernels
+            spec.trainer?.kernels?.allowCPUFallback = true
+            spec.accelerator = gpu("nvidia-tesla-t4")
+        }
+        #expect(anyway.skipped.isEmpty)
+    }
+
     @Test func `nothing is bought when everything costs too much`() {
         let job = trainingJob { spec in
             spec.capacity = only(.init(name: "spot", provisioningModel: .spot, maxHourlyCost: "0.10"))

@@ -109,9 +109,11 @@ import YAML
         }
         let taints = (config["taints"]?.arrayValue ?? []).compactMap { $0["key"]?.stringValue }
         let gpu = config["accelerators"]?[0]
+        let gpus = gpu.map { gpu in
+            "\(gpu["acceleratorCount"]?.stringValue ?? "") \(gpu["acceleratorType"]?.stringValue ?? "")"
+        }
         let parts: [String?] = [
-            text(["machineType"]),
-            gpu.flatMap { "\($0["acceleratorCount"]?.stringValue ?? "") \($0["acceleratorType"]?.stringValue ?? "")" },
+            text(["machineType"]), gpus,
             gpu?.value(at: ["gpuDriverInstallationConfig", "gpuDriverVersion"])?.stringValue,
             model.rawValue, text(["diskType"]),
             text(["ephemeralStorageLocalSsdConfig", "localSsdCount"]).map { "\($0) SSD" },

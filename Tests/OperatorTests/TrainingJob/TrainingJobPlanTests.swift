@@ -12,7 +12,8 @@ import Testing
         // Deletion first; what has a result never seeks machines; what stops releases.
         #expect(
             TrainingJobPlan.rules.names == [
-                "deleting", "finishedAndReleased", "releasingCompute", "recordingSuccess", "restoringRevision",
+                "deleting", "finishedAndReleased", "keepingIdle", "releasingCompute", "recordingSuccess",
+                "restoringRevision",
                 "verifyingOutputs", "cancelled", "overTime",
                 "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering",
                 "pendingTooLong", "seekingCapacity",
