@@ -77,7 +77,6 @@ final class Oracle: Sendable {
         return state.withLock { $0.aliases[owner] != nil }
     }
 
-
     // MARK: Requests
 
     /// I3, I10: before it is handled.
