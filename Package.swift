@@ -141,6 +141,7 @@ let package = Package(
         tests(
             "OperatorCommandTests",
             ["OperatorCommand", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "System"]),
+        tests("BenchmarksTests", ["Benchmarks", "OperatorCommand", "Encoding", "System"]),
         tests("TrainyardCommandTests", ["TrainyardCommand", "HTTP", "YAML", "Encoding"]),
         tests(
             "EndToEndTests",

@@ -28,6 +28,8 @@ struct Options: Sendable, Equatable {
     var recheckInterval = Duration.seconds(600)
     var progressInterval = Duration.seconds(30)
     var leakSweep = LeakSweepOptions()
+    /// The Google service accounts that each namespace may ask for.
+    var tenantAccounts: [String: Set<String>] = [:]
     var logLevel = LogLevel.info
 
     struct HealthAddress: Sendable, Equatable {
@@ -77,6 +79,11 @@ struct Options: Sendable, Equatable {
           --leak-sweep true|false|dry-run
                                        delete node pools of ours whose object is gone for ten minutes, at most ten
                                        an hour; dry-run only reports them; default true
+          --tenant-accounts LIST       the Google service accounts that namespaces may ask for by the annotation
+                                       trainyard.dev/google-service-account, as NAMESPACE=ACCOUNT, separated by
+                                       commas; Cloud Storage is used as them, and the operator's own account needs
+                                       roles/iam.serviceAccountTokenCreator on them. A namespace without the
+                                       annotation is served with the operator's own account; default: none
           --log-level LEVEL            debug, info, warning or error; default info
           --version, --help
 
@@ -147,6 +154,7 @@ struct Options: Sendable, Equatable {
                 throw UsageError(message: "--leak-sweep: expected true, false or dry-run")
             }
             leakSweep.mode = mode
+        case "--tenant-accounts": tenantAccounts = try Options.tenantAccounts(value)
         case "--log-level":
             guard let level = LogLevel(name: value) else {
                 throw UsageError(message: "--log-level: expected debug, info, warning or error")
@@ -163,6 +171,20 @@ struct Options: Sendable, Equatable {
                 message: "--retry-period must be less than --renew-deadline, and that less than "
                     + "--lease-duration")
         }
+    }
+
+    private static func tenantAccounts(_ value: String) throws(UsageError) -> [String: Set<String>] {
+        var accounts: [String: Set<String>] = [:]
+        for entry in value.split(separator: ",", omittingEmptySubsequences: false) {
+            let parts = entry.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, !parts[0].isEmpty, ImpersonatedAccount(parts[1]) != nil else {
+                throw UsageError(
+                    message:
+                        "--tenant-accounts: expected NAMESPACE=NAME@PROJECT.iam.gserviceaccount.com, found \(entry)")
+            }
+            accounts[parts[0], default: []].insert(parts[1])
+        }
+        return accounts
     }
 
     private static func loopback(_ value: String) throws(UsageError) -> String {

@@ -8,6 +8,13 @@ import TrainingContract
 
 extension TrainingJobController {
     public func observe(_ object: TrainingJob) async throws(APIError) -> TrainingJobObservation {
+        // Cloud Storage is asked as whom the namespace stands for.
+        try await CallOwner.named(object.metadata.namespace ?? "") { () async throws(APIError) in
+            try await look(at: object)
+        }
+    }
+
+    private func look(at object: TrainingJob) async throws(APIError) -> TrainingJobObservation {
         var observation = TrainingJobObservation(job: object, configuration: configuration, now: clock.now)
         let name = object.metadata.name
         let namespace = object.metadata.namespace

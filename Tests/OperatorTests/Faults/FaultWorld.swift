@@ -23,7 +23,7 @@ final class FaultWorld: @unchecked Sendable {
     static let canaries = ["canary-of-the-cluster", "canary-of-the-cloud"]
 
     /// The CRDs and the operator's role, read once.
-    private static let files = Result {
+    static let files = Result {
         let crds = try Repository.yaml("crds/trainingjobs.yaml") + Repository.yaml("crds/gcsartifacts.yaml")
         let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
         return (crds, try #require(role.first?["rules"]?.arrayValue))
@@ -48,6 +48,8 @@ final class FaultWorld: @unchecked Sendable {
     let world: SandboxWorld
     let admin: KubernetesClient
     let transport: FaultTransport
+    /// What a script does to the operator's requests, and to nobody else's.
+    let faults: FaultInjector
     let oracle: Oracle
     /// Where the story is set.
     var namespace = "ml"
@@ -95,7 +97,8 @@ final class FaultWorld: @unchecked Sendable {
         admin = KubernetesClient(
             transport: HandlerTransport(world), server: FaultWorld.server,
             credentials: { () throws(APIError) in "admin" })
-        transport = FaultTransport(HandlerTransport(world))
+        faults = FaultInjector(world, script: FaultScript(), clock: clock)
+        transport = FaultTransport(HandlerTransport(faults))
         oracle = Oracle(
             world: world, admin: admin, clusterUID: FaultWorld.clusterUID, canaries: FaultWorld.canaries, clock: clock)
         operatorClock = SkewedClock(clock)
@@ -120,7 +123,9 @@ final class FaultWorld: @unchecked Sendable {
     ) -> Process {
         let client = KubernetesClient(
             transport: transport, server: server, credentials: { () throws(APIError) in canaries[0] })
-        let google = GoogleCloudClient(transport: transport, tokens: CanaryTokens(), clock: wall)
+        let google = GoogleCloudClient(
+            transport: transport, tokens: CanaryTokens(), clock: wall,
+            limits: CallLimits(clock: WaitingClock(clock, transport), random: { 0.5 }))
         var transfers = TransferSettings()
         transfers.retries = 0
         let storage = StorageClient(google, transfers: transfers)
@@ -305,6 +310,27 @@ struct StoreView: Sendable {
             cache.store(type, labelSelector: selector).replace(
                 with: list.items, resourceVersion: list.resourceVersion)
         }
+    }
+}
+
+/// The clock of waits inside a call: while a call waits its turn, the world goes on and nothing else in the operator does.
+struct WaitingClock: WallClock {
+    private let base: VirtualClock
+    private let transport: FaultTransport
+
+    init(_ base: VirtualClock, _ transport: FaultTransport) {
+        self.base = base
+        self.transport = transport
+    }
+
+    var now: Timestamp { base.now }
+    var uptime: Duration { base.uptime }
+
+    func sleep(until moment: Timestamp) async throws(CancellationError) { try await sleep(for: moment - base.now) }
+
+    func sleep(for duration: Duration) async throws(CancellationError) {
+        if duration <= .zero { return }
+        await transport.letPass(seconds: Int((duration / .seconds(1)).rounded(.up)))
     }
 }
 
