@@ -17,6 +17,9 @@ public actor TrainingSession {
     let network: ConvolutionalNetwork
     private let backend: any Backend
     let world: World
+    private let shards: BatchShards
+    /// Gradients of shards that wait for their other half; one for each level of the tree.
+    private var partialSums: [Tensor] = []
     var state = TrainingState()
     var progress: ProgressMeter
     /// Whether people know already that a checkpoint does not fit into the grace period.
@@ -57,6 +60,7 @@ public actor TrainingSession {
         network = ConvolutionalNetwork(architecture, capacity: configuration.batchSize, backend: backend)
         world = World(context.world, isStopping: context.shouldStop)
         let globalBatch = configuration.batchSize * context.world.size
+        shards = BatchShards(batchSize: globalBatch, worldSize: context.world.size)
         progress = ProgressMeter(
             context: context, configuration: configuration,
             stepsPerEpoch: (training.count + globalBatch - 1) / globalBatch, trainImages: training.count)
@@ -154,21 +158,36 @@ public actor TrainingSession {
 
     /// This process's part of a batch: its loss, and in `parameters.gradients` its share of the whole batch's gradient.
     private func differentiate(_ numbers: ArraySlice<UInt32>) -> BatchLoss {
+        var loss = BatchLoss()
+        differentiate(numbers, shards.range(of: world.place), depth: 0, &loss)
+        return loss
+    }
+
+    /// The shards' gradients, added in the order that `BatchShards` lays down.
+    private func differentiate(
+        _ numbers: ArraySlice<UInt32>, _ range: Range<Int>, depth: Int, _ loss: inout BatchLoss
+    ) {
+        guard let (left, right) = BatchShards.halves(range) else {
+            return differentiate(shard: shards.images(range.lowerBound, of: numbers), of: numbers.count, &loss)
+        }
         let gradients = network.parameters.gradients.elements
-        let slice = world.slice(numbers.count)
-        guard !slice.isEmpty else {
-            gradients.update(repeating: 0)
-            return BatchLoss()
-        }
-        let start = numbers.startIndex
-        training.fill(
-            network.input, network.labels, with: numbers[(start + slice.lowerBound)..<(start + slice.upperBound)])
-        let loss = network.differentiate(images: slice.count)
-        if !world.isAlone {
-            let weight = Float(slice.count) / Float(numbers.count)
-            for index in gradients.indices { gradients[index] *= weight }
-        }
-        return BatchLoss(sum: loss.sum, correctCount: loss.correctCount, count: slice.count)
+        differentiate(numbers, left, depth: depth + 1, &loss)
+        while partialSums.count <= depth { partialSums.append(Tensor([gradients.count])) }
+        let sum = partialSums[depth].elements
+        for index in gradients.indices { sum[index] = gradients[index] }
+        differentiate(numbers, right, depth: depth + 1, &loss)
+        for index in gradients.indices { gradients[index] += sum[index] }
+    }
+
+    private func differentiate(shard: ArraySlice<UInt32>, of count: Int, _ loss: inout BatchLoss) {
+        let gradients = network.parameters.gradients.elements
+        guard !shard.isEmpty else { return gradients.update(repeating: 0) }
+        training.fill(network.input, network.labels, with: shard)
+        let result = network.differentiate(images: shard.count)
+        loss.add(BatchLoss(sum: result.sum, correctCount: result.correctCount, count: shard.count))
+        if shard.count == count { return }
+        let weight = Float(shard.count) / Float(count)
+        for index in gradients.indices { gradients[index] *= weight }
     }
 
     // MARK: Epochs

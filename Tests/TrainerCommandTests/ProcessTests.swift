@@ -65,6 +65,11 @@ import TrainingContract
                     #expect(difference < (name == "test_accuracy" ? 5.01 : 1e-4), "\(name)")
                 }
             }
+            // From 32 images a process on, the model is the same in every bit.
+            #expect(try await folder.run("whole", batchSize: 128) == .status(0))
+            #expect(try await folder.run("shared", batchSize: 32, processes: 4) == .status(0))
+            let whole = try folder.model("whole"), shared = try folder.model("shared")
+            #expect(whole != nil && whole == shared)
             #expect(try await folder.run("again", batchSize: 2, processes: 4) == .status(0))
             try folder.expectSame("four", "again")
         }

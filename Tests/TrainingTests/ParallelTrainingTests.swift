@@ -72,6 +72,23 @@ import TrainingContract
         }
     }
 
+    /// Batches of 128 images have four parts; the last of 300 images has uneven ones.
+    @Test func `one, two and four processes that share a batch write the same model`() async throws {
+        let data = patterns(count: 300, side: 12, seed: 3)
+        var models: [[UInt8]?] = []
+        for size in [1, 2, 4] {
+            let together = runs(size == 1 ? [.alone] : try places(size)) { _, state in
+                state.configuration.batchSize = 128 / size
+                state.configuration.epochs = 4
+            }
+            await withTaskGroup(of: Void.self) { group in
+                for run in together { group.addTask { _ = try? await run.train(training: data) } }
+            }
+            models.append(together[0].model)
+        }
+        #expect(models[0] != nil && models[0] == models[1] && models[0] == models[2])
+    }
+
     @Test func `the same world writes the same bytes in every run`() async throws {
         let first = runs(try places(4)), second = runs(try places(4))
         _ = await train(first)

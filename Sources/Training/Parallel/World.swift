@@ -14,8 +14,8 @@ enum WorldDecision: UInt8, Comparable {
 
 /// The processes that train together: a star around rank 0.
 ///
-/// Rank 0 adds the gradients in the order of the ranks, so the same world gives the same bits in every run; every rank
-/// then makes the same optimizer step. Every wait has an end, and an end with an error is told to all. With a single
+/// Rank 0 adds the gradients in a fixed order (`BatchShards`), so the same world gives the same bits in every run; every
+/// rank then makes the same optimizer step. Every wait has an end, and an end with an error is told to all. With a single
 /// process nothing here does anything. Used from the session's thread.
 final class World {
     let place: WorldPlace
@@ -26,14 +26,13 @@ final class World {
     /// Seconds that sums of gradients took, waiting for slower processes included, and how many there were.
     private var sumSeconds = 0.0
     private var sumCount = 0
-    private var chunk: [Float] = []
+    /// Sums that wait for their other half; one for each level of the tree.
+    private var partialSums: [Tensor] = []
 
     /// A silent peer is waited for so long when this process was asked to stop: its grace period runs.
     static let hurriedSeconds = 10.0
     /// A bucket that is away is tried for so long.
     static let storageSeconds = 900.0
-    /// Adding up goes through the cache in pieces of 256 KB.
-    private static let chunkCount = 1 << 16
     private static let numbersCount = 24
 
     init(_ place: WorldPlace, isStopping: @escaping () -> Bool) {
@@ -101,7 +100,7 @@ final class World {
         return WorldDecision(rawValue: frame.value) ?? .goOn
     }
 
-    /// Adds up the losses, and the gradients element by element, in the order of the ranks; all get the sums.
+    /// Adds up the losses, and the gradients element by element, in a fixed order; all get the sums.
     ///
     /// - Parameter gradients: nil where there are none to add.
     func sum(_ batch: BatchLoss, _ gradients: Tensor?, step: Int) throws(TrainingError) -> BatchLoss {
@@ -117,7 +116,7 @@ final class World {
         let count = Self.numbersCount + 4 * elements.count
         if isFirst {
             var total = batch
-            for peer in peers { total.add(try receiveSum(from: peer, count, into: elements, step: step, adding: true)) }
+            try collect(0..<place.size, into: elements, depth: 0, step: step, &total)
             for peer in peers {
                 try peer.send(Frame(.sum, count: count, step: step), total.bytes, elements, patience())
             }
@@ -125,45 +124,38 @@ final class World {
         }
         guard let first = peers.first else { return batch }
         try first.send(Frame(.sum, count: count, step: step), batch.bytes, elements, patience())
-        return try receiveSum(from: first, count, into: elements, step: step, adding: false)
+        let patience = patience()
+        let total = try receiveLoss(from: first, count, step: step, patience)
+        try first.receive(into: elements, step: step, patience)
+        return total
     }
 
-    private func receiveSum(
-        from peer: Peer, _ count: Int, into elements: UnsafeMutableBufferPointer<Float>, step: Int, adding: Bool
+    /// Adds up the gradients of these ranks, in the order that `BatchShards` lays down; rank 0's own are in `target`.
+    private func collect(
+        _ ranks: Range<Int>, into target: UnsafeMutableBufferPointer<Float>, depth: Int, step: Int,
+        _ total: inout BatchLoss
+    ) throws(TrainingError) {
+        guard let (left, right) = BatchShards.halves(ranks) else {
+            if ranks.lowerBound == 0 { return }
+            let peer = peers[ranks.lowerBound - 1], patience = patience()
+            total.add(try receiveLoss(from: peer, Self.numbersCount + 4 * target.count, step: step, patience))
+            return try peer.receive(into: target, step: step, patience)
+        }
+        try collect(left, into: target, depth: depth + 1, step: step, &total)
+        while partialSums.count <= depth { partialSums.append(Tensor([target.count])) }
+        if partialSums[depth].count < target.count { partialSums[depth] = Tensor([target.count]) }
+        let other = UnsafeMutableBufferPointer(rebasing: partialSums[depth].elements[..<target.count])
+        try collect(right, into: other, depth: depth + 1, step: step, &total)
+        for index in target.indices { target[index] += other[index] }
+    }
+
+    private func receiveLoss(
+        from peer: Peer, _ count: Int, step: Int, _ patience: Patience
     ) throws(TrainingError) -> BatchLoss {
-        let patience = patience()
         var frame = try peer.receive(.sum, step: step, limit: count, patience)
         guard frame.count == count else { throw Self.anotherSize(peer) }
         frame.count = Self.numbersCount
-        let batch = BatchLoss(bytes: try peer.payload(of: frame, patience))
-        if adding {
-            try add(from: peer, to: elements, step: step, patience)
-        } else {
-            try peer.receive(into: elements, step: step, patience)
-        }
-        return batch
-    }
-
-    private func add(
-        from peer: Peer, to elements: UnsafeMutableBufferPointer<Float>, step: Int, _ patience: Patience
-    ) throws(TrainingError) {
-        if chunk.isEmpty { chunk = [Float](repeating: 0, count: Self.chunkCount) }
-        var first = 0
-        var failure: TrainingError?
-        chunk.withUnsafeMutableBufferPointer { chunk in
-            while first < elements.count, failure == nil {
-                let count = min(chunk.count, elements.count - first)
-                let part = UnsafeMutableBufferPointer(rebasing: chunk[..<count])
-                do throws(TrainingError) {
-                    try peer.receive(into: part, step: step, patience)
-                } catch {
-                    failure = error
-                }
-                for index in 0..<count { elements[first + index] += part[index] }
-                first += count
-            }
-        }
-        if let failure { throw failure }
+        return BatchLoss(bytes: try peer.payload(of: frame, patience))
     }
 
     private static func anotherSize(_ peer: Peer) -> TrainingError {
