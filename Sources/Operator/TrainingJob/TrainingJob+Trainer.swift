@@ -38,8 +38,23 @@ enum TrainingJobPodRules {
     /// Paths of the container that are ours.
     private static let ownPaths = [TrainingJobVolumes.folder, TrainingJobVolumes.sharedMemoryPath]
 
+    /// Processes that the built-in trainer trains in: its rank 0 talks to each of the others.
+    private static let builtInProcessLimit = 256
+
     /// A sentence for the user; nil when pods can be made.
-    static func problem(_ spec: RunSpec) -> String? { processProblem(spec) ?? inputProblem(spec.inputs ?? []) }
+    static func problem(_ spec: RunSpec) -> String? {
+        processProblem(spec) ?? builtInProblem(spec) ?? inputProblem(spec.inputs ?? [])
+    }
+
+    private static func builtInProblem(_ spec: RunSpec) -> String? {
+        guard spec.isBuiltInTrainer else { return nil }
+        if spec.shape.sliceCount > 1 {
+            return "accelerator.tpu.slices: the built-in trainer knows no slices; name an image that does"
+        }
+        guard spec.shape.processCount > builtInProcessLimit else { return nil }
+        return "trainer.numNodes: the built-in trainer trains in at most \(builtInProcessLimit) processes, not "
+            + "\(spec.shape.processCount); name an image that does more"
+    }
 
     private static func processProblem(_ spec: RunSpec) -> String? {
         if spec.shape.sliceCount > 1, spec.rendezvous == .torch {

@@ -152,6 +152,17 @@ import Testing
                 spec.trainer?.rendezvous = .init(type: .torch)
                 spec.accelerator = .init(tpu: .init(type: "tpu-v6e-slice", topology: "4x4", slices: 2))
             } == "trainer.rendezvous.type: Torch knows no slices; use JAX or Plain, or accelerator.tpu.slices 1")
+        #expect(problem { $0.trainer?.numNodes = 256 } == nil)
+        #expect(
+            problem { spec in
+                spec.trainer?.numNodes = 129
+                spec.trainer?.numProcPerNode = 2
+            }
+                == "trainer.numNodes: the built-in trainer trains in at most 256 processes, not 258; name an image that "
+                + "does more")
+        #expect(
+            problem { $0.accelerator = .init(tpu: .init(type: "tpu-v6e-slice", topology: "4x4", slices: 2)) }
+                == "accelerator.tpu.slices: the built-in trainer knows no slices; name an image that does")
         #expect(
             problem { $0.inputs?[0].mode = .mount } == "inputs[data].mountPath is needed unless mode is Stream")
     }
