@@ -100,8 +100,9 @@ let package = Package(
         command(
             "Benchmarks",
             [
-                "OperatorCommand", "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "Sandbox", "HTTP",
-                "YAML", "Telemetry", "Encoding", "System", "CEmbedded", "CAllocations",
+                "OperatorCommand", "TrainerCommand", "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud",
+                "Sandbox", "HTTP", "YAML", "Telemetry", "TrainingContract", "Encoding", "System", "CEmbedded",
+                "CAllocations",
             ]),
 
         // What the tests' simulated clouds have in common.
@@ -134,12 +135,13 @@ let package = Package(
         tests(
             "TrainerCommandTests",
             [
-                "TrainerCommand", "Training", "TrainingContract", "Sandbox", "CloudChecks", "HTTP", "Telemetry",
-                "Encoding",
+                "TrainerCommand", "Training", "Kernels", "TrainingContract", "GoogleCloud", "Sandbox", "CloudChecks",
+                "HTTP", "Telemetry", "Encoding", "System",
             ]),
         tests(
             "OperatorCommandTests",
             ["OperatorCommand", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "System"]),
+        tests("BenchmarksTests", ["Benchmarks", "OperatorCommand", "Encoding", "System"]),
         tests("TrainyardCommandTests", ["TrainyardCommand", "HTTP", "YAML", "Encoding"]),
         tests(
             "EndToEndTests",

@@ -15,6 +15,12 @@ enum Figure: String, CaseIterable, Sendable {
     case failoverTermSeconds
     case decodeMBPerSecond
     case decodeAllocationsPerObject
+    case artifactsPerSecond
+    case orphans
+    case duplicates
+    case foreignTouched
+    case requestsChecked
+    case requestsRefused
 
     var meaning: String {
         switch self {
@@ -31,6 +37,12 @@ enum Figure: String, CaseIterable, Sendable {
         case .failoverTermSeconds: "failover after SIGTERM"
         case .decodeMBPerSecond: "decoding a 10 MB list into TrainingJobs, one core"
         case .decodeAllocationsPerObject: "allocations per TrainingJob of that list"
+        case .artifactsPerSecond: "prefix-mode GCSArtifacts created to Ready, 200 ms a call to the cloud, 64 in flight"
+        case .orphans: "buckets and objects left by deleted artifacts, the operator killed at half of each step"
+        case .duplicates: "requests to create a bucket that was there already, after a kill or otherwise"
+        case .foreignTouched: "changes of what is not ours: decoy buckets and objects beside the prefixes"
+        case .requestsChecked: "requests to Google's APIs that were compared with its discovery documents"
+        case .requestsRefused: "of those, the ones that do not agree"
         }
     }
 
@@ -55,6 +67,9 @@ enum Figure: String, CaseIterable, Sendable {
         case .failoverStopSeconds: .atMost(15)
         case .failoverTermSeconds: .atMost(2)
         case .decodeMBPerSecond, .decodeAllocationsPerObject: .published
+        case .artifactsPerSecond: .atLeast(200)
+        case .orphans, .duplicates, .foreignTouched, .requestsRefused: .atMost(0)
+        case .requestsChecked: .atLeast(1)
         }
     }
 }

@@ -60,6 +60,29 @@ enum Machine {
     }
 }
 
+/// A folder for a benchmark's files, which goes with the last reference, and the files in it.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/trainyard-benchmarks-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw BenchmarkError("cannot make a temporary folder") }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit {
+        guard let directory = opendir(path) else { return }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+        }
+        closedir(directory)
+        rmdir(path)
+    }
+}
+
 /// A process that a benchmark started; it is killed with the benchmark, or when the last reference goes.
 final class Child: Sendable {
     let identifier: pid_t

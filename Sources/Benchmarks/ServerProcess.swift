@@ -33,10 +33,9 @@ struct ServerProcess: Sendable {
     static func with<Result>(
         objects: Int, streams: Bool = true, _ body: (ServerProcess) async throws -> Result
     ) async throws -> Result {
-        var template = Array("/tmp/trainyard-benchmarks-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw BenchmarkError("cannot make a temporary folder") }
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        defer { removeFolder(folder) }
+        let temporary = try TemporaryFolder()
+        defer { withExtendedLifetime(temporary) {} }
+        let folder = temporary.path
         let portFile = folder + "/port"
         let child = try Child(
             "/proc/self/exe",
@@ -63,31 +62,22 @@ struct ServerProcess: Sendable {
         }
     }
 
-    private static func removeFolder(_ folder: String) {
-        guard let directory = opendir(folder) else { return }
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { unlink("\(folder)/\(name)") }
-        }
-        closedir(directory)
-        rmdir(folder)
-    }
-
     /// A file with credentials for the server; the token names the user in the request log.
     func kubeconfig(user: String) throws -> String {
         let path = "\(folder)/kubeconfig-\(user)"
-        try Machine.write(
-            """
-            apiVersion: v1
-            kind: Config
-            current-context: bench
-            contexts: [{name: bench, context: {cluster: bench, user: \(user)}}]
-            clusters: [{name: bench, cluster: {server: "\(origin)"}}]
-            users: [{name: \(user), user: {token: \(user)}}]
-            """, to: path)
+        try Machine.write(Self.kubeconfig(server: origin, user: user), to: path)
         return path
+    }
+
+    static func kubeconfig(server: String, user: String) -> String {
+        """
+        apiVersion: v1
+        kind: Config
+        current-context: bench
+        contexts: [{name: bench, context: {cluster: bench, user: \(user)}}]
+        clusters: [{name: bench, cluster: {server: "\(server)"}}]
+        users: [{name: \(user), user: {token: \(user)}}]
+        """
     }
 
     // MARK: Its controls

@@ -3,10 +3,21 @@ import Glibc
 /// Measures what the README publishes.
 let usage = """
     usage: Benchmarks kubernetes [--json] [--only NAME]… [--objects N] [--kubeconfig FILE]
+           Benchmarks googlecloud [--json] [--objects N] [--latency-milliseconds N] [--in-flight N]
+                                  [--discovery FOLDER]
+           Benchmarks training [--json] [--processes 1,2,4] [--data DIR]
 
+      kubernetes
       NAME: footprint, noop, latency, first-action, idle, failover, decode
       --objects N         instead of 10,000
       --kubeconfig FILE   those that make sense against a real API server with our CRDs, in a namespace of their own
+
+      googlecloud
+      --objects is 2,000, --latency-milliseconds 200 and --in-flight 64 unless given
+      --discovery FOLDER  Google's discovery documents, instead of the environment's TRAINYARD_DISCOVERY
+
+      training
+      --data DIR          a dataset of the MNIST family instead of noise
 
     """
 
@@ -81,16 +92,54 @@ struct Selection {
     }
 }
 
+extension ArtifactLife {
+    /// - Returns: the measurement, and whether its figures are written as JSON.
+    static func parse(_ arguments: some Collection<String>) throws -> (ArtifactLife, isJSON: Bool) {
+        var life = ArtifactLife()
+        var isJSON = false
+        life.discovery = getenv("TRAINYARD_DISCOVERY").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        var rest = Array(arguments)[...]
+        while let flag = rest.popFirst() {
+            if flag == "--json" {
+                isJSON = true
+                continue
+            }
+            guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
+            func number(_ range: ClosedRange<Int>) throws -> Int {
+                guard let number = Int(value), range.contains(number) else {
+                    throw BenchmarkError("\(flag): a number from \(range.lowerBound) to \(range.upperBound), please")
+                }
+                return number
+            }
+            switch flag {
+            case "--objects": life.objectCount = try number(8...100_000)
+            case "--latency-milliseconds": life.latency = .milliseconds(try number(0...10_000))
+            case "--in-flight": life.inFlight = try number(1...256)
+            case "--discovery": life.discovery = value
+            default: throw BenchmarkError("unknown argument \(flag)\n\(usage)")
+            }
+        }
+        return (life, isJSON)
+    }
+}
+
 do {
     let arguments = CommandLine.arguments.dropFirst()
     switch arguments.first {
     case "serve": try await ServerProcess.serve(Array(arguments.dropFirst()))
+    case "training": try await TrainingThroughput(arguments.dropFirst()).run()
     case "kubernetes":
         let selection = try Selection(arguments.dropFirst())
         var results = Results()
         let isComplete = await selection.run(into: &results)
         print(selection.isJSON ? results.json : results.table)
         if !isComplete { exit(1) }
+    case "googlecloud":
+        let (life, isJSON) = try ArtifactLife.parse(arguments.dropFirst())
+        var results = Results()
+        try await life.run(into: &results)
+        print(isJSON ? results.json : results.table)
+        if isJSON { for remark in results.remarks { say(remark) } }
     default: throw BenchmarkError(usage)
     }
 } catch {

@@ -31,17 +31,20 @@ public final class ObjectCache: Sendable {
 
     /// The store of a kind. Asking for it makes the manager keep it current; until the first list it is empty.
     ///
-    /// - Parameter labelSelector: keeps only objects with these labels; a store of its own. One that is a mere label is
-    ///   indexed by it.
+    /// - Parameters:
+    ///   - labelSelector: keeps only objects with these labels; a store of its own. One that is a mere label is indexed by
+    ///     it.
+    ///   - isOptional: the API server need not know the kind: then the store is empty and `isServed` false until it does.
     public func store<Object: KubernetesResource>(
-        _ type: Object.Type = Object.self, labelSelector: String? = nil
+        _ type: Object.Type = Object.self, labelSelector: String? = nil, isOptional: Bool = false
     ) -> ObjectStore<Object> {
         let identity = Identity(swiftType: ObjectIdentifier(type), labelSelector: labelSelector)
         return entries.withLock { entries in
             if let store = entries[identity]?.store as? ObjectStore<Object> { return store }
             let isLabel = labelSelector?.allSatisfy { !"=!,() ".contains($0) } == true
             let store = ObjectStore<Object>(indexedLabel: isLabel ? labelSelector : nil)
-            entries[identity] = Entry(store, selection: ObjectSelection(labelSelector: labelSelector))
+            entries[identity] = Entry(
+                store, selection: ObjectSelection(labelSelector: labelSelector), isOptional: isOptional)
             return store
         }
     }
@@ -97,7 +100,9 @@ extension ObjectSelection {
 }
 
 extension ObjectCache.Entry {
-    fileprivate init<Object: KubernetesResource>(_ store: ObjectStore<Object>, selection: ObjectSelection) {
+    fileprivate init<Object: KubernetesResource>(
+        _ store: ObjectStore<Object>, selection: ObjectSelection, isOptional: Bool
+    ) {
         self.init(
             type: Object.resourceType, selection: selection, store: store, isSynced: { store.isSynced },
             count: { store.count }, undecodableCount: { store.undecodable.count },
@@ -109,7 +114,9 @@ extension ObjectCache.Entry {
             },
             drop: { store.remove($0, uid: nil, resourceVersion: nil) },
             run: { environment in
-                await ObjectWatch(store: store, selection: selection, environment: environment).run()
+                await ObjectWatch(
+                    store: store, selection: selection, environment: environment, isOptional: isOptional
+                ).run()
             })
     }
 }

@@ -73,6 +73,7 @@ public final class ObjectStore<Object: KubernetesResource>: Sendable {
 
     private struct State {
         var contents: Contents
+        var isServed = true
         var observers: [Observer] = []
     }
 
@@ -85,6 +86,11 @@ public final class ObjectStore<Object: KubernetesResource>: Sendable {
 
     /// Whether a complete list has been seen.
     public var isSynced: Bool { state.withLock(\.contents.isSynced) }
+
+    /// False while the API server does not know the kind; only of optional kinds.
+    public var isServed: Bool { state.withLock(\.isServed) }
+
+    func setServed(_ isServed: Bool) { state.withLock { $0.isServed = isServed } }
 
     /// How many objects there are.
     public var count: Int { state.withLock(\.contents.entries.count) }

@@ -12,6 +12,8 @@ struct ObjectWatch<Object: KubernetesResource>: Sendable {
     let store: ObjectStore<Object>
     let selection: ObjectSelection
     let environment: RuntimeEnvironment
+    /// A kind that the API server does not know is no failure.
+    var isOptional = false
 
     private var type: ResourceType { Object.resourceType }
     private var client: KubernetesClient { environment.client }
@@ -57,12 +59,26 @@ struct ObjectWatch<Object: KubernetesResource>: Sendable {
             if case .watch = command { finish(pass, at: page.resourceVersion) }
             return command
         } catch {
+            if isAbsent(error) { return takeAbsence(&state) }
             if error.code != .cancelled { environment.report(.watchFailed(type, error)) }
             return state.listFailed(error, random: environment.random())
         }
     }
 
+    private func isAbsent(_ error: APIError) -> Bool { isOptional && error.code == .notFound }
+
+    /// There are no objects of a kind that does not exist.
+    private func takeAbsence(_ state: inout WatchState) -> WatchState.Command {
+        var pass = store.beginList()
+        pass.rewinds = true  // Whatever was there is gone, however new it was.
+        store.setServed(false)
+        store.endList(pass, resourceVersion: "0")
+        environment.report(.listed(type, count: 0))
+        return state.kindIsAbsent(random: environment.random())
+    }
+
     private func finish(_ pass: ListPass, at resourceVersion: String) {
+        store.setServed(true)
         store.endList(pass, resourceVersion: resourceVersion)
         environment.report(.listed(type, count: store.count))
     }
@@ -98,6 +114,7 @@ struct ObjectWatch<Object: KubernetesResource>: Sendable {
             return state.watchEnded(after: environment.clock.uptime - start, random: environment.random())
         } catch {
             // Expired is how servers say "list again", invalid that they cannot stream; cancelled is how we stop.
+            if isAbsent(error) { return takeAbsence(&state) }
             let isRefusal = version == nil && error.code == .invalid
             if !isRefusal, ![.expired, .cancelled].contains(error.code) {
                 environment.report(.watchFailed(type, error))

@@ -27,6 +27,7 @@ struct Reconciler<C: Controller>: Sendable {
     private let statusWriter: StatusWriter<C.Object>
     private let unsettled = UnsettledWrites()
     private let complaints = Complaints()
+    private let refusals = Complaints()
 
     private var now: Timestamp { environment.clock.now }
 
@@ -59,6 +60,7 @@ struct Reconciler<C: Controller>: Sendable {
         guard let object = store[key] else {
             statusWriter.forget(key)
             complaints.forget(key)
+            refusals.forget(key)
             return round
         }
         round.uid = object.metadata.uid
@@ -261,6 +263,7 @@ struct Reconciler<C: Controller>: Sendable {
         do throws(APIError) {
             guard let updated = try await statusWriter.write(status, over: object) else { return object }
             round.wroteStatus = true
+            refusals.forget(ObjectKey(object.metadata))
             return updated
         } catch {
             // Gone is fine; after anything else the reply may be lost and the write done: read what is true.
@@ -269,8 +272,18 @@ struct Reconciler<C: Controller>: Sendable {
                 throw APIError(.cancelled, operation: error.operation, message: "the object is gone")
             }
             if error.code != .conflict { await refresh(object) }
+            if error.code == .invalid { complain(of: error, object) }
             throw error
         }
+    }
+
+    /// A status that the API server refuses cannot say so itself.
+    private func complain(of refusal: APIError, _ object: C.Object) {
+        guard refusals.isNew(refusal.message, about: ObjectKey(object.metadata)) else { return }
+        let event = Event(
+            .warning, reason: "StatusRefused", action: "Reconcile",
+            message: "the API server refuses the status: \(refusal.message)")
+        recorder.record([event], about: object)
     }
 
     private func removeFinalizer(_ object: C.Object) async throws(APIError) {

@@ -12,10 +12,12 @@ public struct Relation<Object: CustomResource>: Sendable {
     let connect: @Sendable (ObjectCache, ObjectStore<Object>, @escaping Enqueue) -> Void
 
     /// Objects with a controller owner reference to ours.
+    ///
+    /// - Parameter isOptional: the API server need not know the kind.
     public static func children<Child: KubernetesResource>(
-        _ type: Child.Type, labelSelector: String? = nil
+        _ type: Child.Type, labelSelector: String? = nil, isOptional: Bool = false
     ) -> Relation {
-        changes(of: type, labelSelector: labelSelector) { owners(of: $0.metadata) }
+        changes(of: type, labelSelector: labelSelector, isOptional: isOptional) { owners(of: $0.metadata) }
     }
 
     /// Objects whose label names ours, e.g. the pods of a job of ours.
@@ -47,11 +49,11 @@ public struct Relation<Object: CustomResource>: Sendable {
     }
 
     private static func changes<Other: KubernetesResource>(
-        of type: Other.Type, labelSelector: String?,
+        of type: Other.Type, labelSelector: String?, isOptional: Bool = false,
         keys: @escaping @Sendable (Other) -> [ObjectKey]
     ) -> Relation {
         Relation(type: type.resourceType) { cache, _, enqueue in
-            cache.store(type, labelSelector: labelSelector).observe { change in
+            cache.store(type, labelSelector: labelSelector, isOptional: isOptional).observe { change in
                 // The old one too: a reference that was taken away concerns the object that it named.
                 let found = [change.old, change.new].compactMap { $0 }.flatMap(keys)
                 if !found.isEmpty { enqueue(Array(Set(found)), change.isInitial ? .recheck : .change) }

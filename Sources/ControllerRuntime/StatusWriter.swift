@@ -76,7 +76,7 @@ final class StatusWriter<Object: CustomResource>: Sendable {
     }
 
     private func send(_ status: Object.Status, over object: Object) async throws(APIError) -> Object {
-        let updated = try await client.replaceStatus(of: object, with: status)
+        let updated = try await client.updateStatus(of: object, to: status)
         store.put(updated, isOwnWrite: true)
         let sent = try encoded(status)
         let stored = try updated.status.map { value throws(APIError) in try encoded(value) } ?? .null
@@ -90,7 +90,7 @@ final class StatusWriter<Object: CustomResource>: Sendable {
             return try JSONValue(encoding: status)
         } catch {
             throw APIError(
-                .invalid, operation: "PUT \(Object.resourceType.plural)/status", message: error.message)
+                .invalid, operation: "PATCH \(Object.resourceType.plural)/status", message: error.message)
         }
     }
 }

@@ -142,6 +142,15 @@ public struct WatchState: Sendable, Hashable {
         return readAllAgain(wait: error.retryAfter ?? .zero, random: random)
     }
 
+    /// The API server does not know the kind. Everything is read when it does; it is asked once a minute.
+    public mutating func kindIsAbsent(random: Double) -> Command {
+        continueToken = nil
+        isReadingInitialEvents = false
+        brokenStreamCount = 0
+        afterWait = .stream
+        return .wait(.seconds(120) * random)
+    }
+
     /// The wait is over.
     public mutating func waitEnded() -> Command {
         if afterWait == .stream { return readAll() }

@@ -38,7 +38,7 @@ public struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var code: Code
-    /// What was tried, e.g. `GET nodePools` or `PUT trainingjobs/status`.
+    /// What was tried, e.g. `GET nodePools` or `PATCH trainingjobs/status`.
     public var operation: String
     /// A sentence for a person.
     public var message: String

@@ -8,8 +8,11 @@ public enum Naming {
         "\(job)-\(uid.prefix(5))-r\(number)"
     }
 
-    /// The Job of one attempt; its pods are `<this>-<index>-<random>`.
-    public static func attemptJob(runID: String, attempt: Int) -> String { "\(runID)-a\(attempt)" }
+    /// The Job of one slice of an attempt; its pods are `<this>-<index>-<random>`. The first slice's name says nothing of
+    /// slices: most runs have one.
+    public static func attemptJob(runID: String, attempt: Int, slice: Int = 0) -> String {
+        slice == 0 ? "\(runID)-a\(attempt)" : "\(runID)-a\(attempt)-s\(slice)"
+    }
 
     /// The ControllerRevision that keeps a run-relevant spec. The uid is in it so that an object that is made again does
     /// not meet the revision of its predecessor, which the garbage collector may not have taken yet.
@@ -20,9 +23,12 @@ public enum Naming {
 
     /// The node pool of one place where a run looks for machines: GKE allows 40 characters. The hash (16 of SHA-256's hex
     /// digits, so 2^32 pools for an even chance of a collision) holds what makes it unique; the rest is for people.
-    public static func nodePool(uid: String, run: Int, candidate: String, zone: String) -> String {
-        let identity = [uid, String(run), candidate, zone].joined(separator: "\n")
-        return "ty-\(Digest.sha256Hex(identity).prefix(16))-r\(run)-\(zoneSuffix(zone))"
+    ///
+    /// - Parameter slice: of a run on several TPU slices, each of which has a pool of its own; from 0.
+    public static func nodePool(uid: String, run: Int, candidate: String, zone: String, slice: Int = 0) -> String {
+        let parts = [uid, String(run), candidate, zone] + (slice == 0 ? [] : [String(slice)])
+        let name = "ty-\(Digest.sha256Hex(parts.joined(separator: "\n")).prefix(16))-r\(run)-\(zoneSuffix(zone))"
+        return slice == 0 ? name : "\(name)-\(slice)"
     }
 
     /// Names an object of any generation in a label's value: 32 of SHA-256's hex digits.

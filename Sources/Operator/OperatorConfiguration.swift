@@ -24,13 +24,15 @@ public struct OperatorConfiguration: Sendable, Hashable {
     /// How long pods that do not start may cost money.
     public var podStartGrace: Duration
     public var prices: PriceTable
+    /// E-mail address of the service account of the nodes that runs get; nil: the project's default.
+    public var nodeServiceAccount: String?
 
     public init(
         cluster: ClusterName, clusterUID: String, zones: [String], trainerImage: String,
         progressInterval: Duration = .seconds(30), pollInterval: Duration? = nil,
         createGrace: Duration = .seconds(90), capacityRetryInterval: Duration = .seconds(60),
         imagePullGrace: Duration = .seconds(120), podStartGrace: Duration = .seconds(900),
-        prices: PriceTable = .builtIn
+        prices: PriceTable = .builtIn, nodeServiceAccount: String? = nil
     ) {
         self.cluster = cluster
         self.clusterUID = clusterUID
@@ -43,5 +45,6 @@ public struct OperatorConfiguration: Sendable, Hashable {
         self.imagePullGrace = imagePullGrace
         self.podStartGrace = podStartGrace
         self.prices = prices
+        self.nodeServiceAccount = nodeServiceAccount
     }
 }

@@ -16,12 +16,17 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case pending = "Pending"
     case waitingForInputs = "WaitingForInputs"
     case invalidSpec = "InvalidSpec"
+    case waitingForQueue = "WaitingForQueue"
     case provisioning = "Provisioning"
     case operationQueued = "OperationQueued"
     case stockedOut = "StockedOut"
     case quotaExceeded = "QuotaExceeded"
     case permissionDenied = "PermissionDenied"
     case capacityUnavailable = "CapacityUnavailable"
+    case reservationUnavailable = "ReservationUnavailable"
+    case maxHourlyCostExceeded = "MaxHourlyCostExceeded"
+    case kernelIncompatible = "KernelIncompatible"
+    case pendingDeadlineExceeded = "PendingDeadlineExceeded"
     case timedOut = "TimedOut"
     case recreateBudgetExceeded = "RecreateBudgetExceeded"
     case priceUnknown = "PriceUnknown"
@@ -32,6 +37,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case recovering = "Recovering"
     case verifying = "Verifying"
     case preempted = "Preempted"
+    case evicted = "Evicted"
+    case hostMaintenance = "HostMaintenance"
+    case maxRunDurationReached = "MaxRunDurationReached"
     case nodeUnhealthy = "NodeUnhealthy"
     case oomKilled = "OOMKilled"
     case containerFailed = "ContainerFailed"
@@ -55,6 +63,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case revisionUnreadable = "RevisionUnreadable"
     // Hygiene.
     case planned = "Planned"
+    case keepingIdle = "KeepingIdle"
     case nothingCreated = "NothingCreated"
     case computeHeld = "ComputeHeld"
     case releasingCompute = "ReleasingCompute"
@@ -67,18 +76,18 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var failureClass: FailureClass? {
         switch self {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
-        case .preempted, .nodeUnhealthy, .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded,
-            .stepStalled:
+        case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy, .stepStalled,
+            .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
             .infrastructure
-        case .stockedOut, .capacityUnavailable, .timedOut: .capacity
-        case .quotaExceeded: .quota
+        case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
+        case .quotaExceeded, .evicted: .quota
         case .permissionDenied: .permission
-        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted: .configuration
-        case .deadlineExceeded, .budgetExceeded, .priceUnknown: .budget
+        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible: .configuration
+        case .deadlineExceeded, .maxHourlyCostExceeded, .budgetExceeded, .priceUnknown: .budget
         case .controllerError, .revisionUnreadable: .controller
-        case .pending, .waitingForInputs, .provisioning, .operationQueued, .acquired, .training, .recovering,
-            .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .nothingCreated, .computeHeld,
-            .releasingCompute, .released, .suspending, .suspended, .deleting, .withinBudget, .planned:
+        case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
+            .recovering, .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .keepingIdle, .nothingCreated,
+            .computeHeld, .releasingCompute, .released, .suspending, .suspended, .deleting, .withinBudget, .planned:
             nil
         }
     }
@@ -87,6 +96,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var hint: String? { Reason.hints[self] }
 
     private static let hints: [Reason: String] = [
+        .hostMaintenance: "Nothing to do: the run goes on from its last checkpoint.",
+        .maxRunDurationReached: "Write checkpoints often enough for the limit, or raise it.",
         .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md.",
         .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit.",
         .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code.",
@@ -104,6 +115,10 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .stepStalled: "Read the log in the message; if steps take that long, raise progress.stallDeadlineSeconds.",
         .deadlineExceeded: "Raise runtimeLimitSeconds and change rerunToken.",
         .recreateBudgetExceeded: "Find out what takes the machines away; the next try is within the hour.",
+        .reservationUnavailable: "Check the reservation's name, zone, machine type and how much of it is free.",
+        .kernelIncompatible: "Choose a machine that the image is built for, or build the image for the machine.",
+        .maxHourlyCostExceeded: "Raise the candidates' maxHourlyCost, or add cheaper ones.",
+        .pendingDeadlineExceeded: "Add candidates, or raise pendingDeadlineSeconds; then change rerunToken.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",
     ]
 }

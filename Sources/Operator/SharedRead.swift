@@ -103,3 +103,19 @@ final class SharedRead<Value: Sendable>: Sendable {
         for waiter in waiters { waiter.resume(returning: isCancelled ? nil : answer) }
     }
 }
+
+/// A `SharedRead` for each key. Beyond `limit` keys all are forgotten, which costs questions and nothing else.
+final class SharedReads<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    private static var limit: Int { 4096 }
+    private let reads = Mutex<[Key: SharedRead<Value>]>([:])
+
+    subscript(key: Key) -> SharedRead<Value> {
+        reads.withLock { reads in
+            if let read = reads[key] { return read }
+            if reads.count >= Self.limit { reads = [:] }
+            let read = SharedRead<Value>()
+            reads[key] = read
+            return read
+        }
+    }
+}

@@ -110,9 +110,12 @@ struct OperatorProcess: Sendable {
         registry.beforeEachPage { metrics.take(manager.statistics) }
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
-            progressInterval: options.progressInterval, prices: prices)
+            progressInterval: options.progressInterval, nodeServiceAccount: options.nodeServiceAccount, prices: prices)
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
-        addControllers(to: manager, configuration, kubernetes: place.kubernetes, google: gated)
+        let storage = StorageClient(gated.with(tokens: tenantTokens(google, kubernetes: place.kubernetes)))
+        addControllers(
+            to: manager, configuration, kubernetes: place.kubernetes, container: ContainerClient(gated),
+            storage: storage)
         addLeakSweep(to: manager, configuration, google: gated)
         stop.onRequest { manager.stop() }
         running.manager.withLock { $0 = manager }
@@ -173,21 +176,32 @@ struct OperatorProcess: Sendable {
             onWait: { seconds.observe($0) })
     }
 
+    /// Whom Cloud Storage is used as; an emulator asks nobody.
+    private func tenantTokens(_ google: Google, kubernetes: KubernetesClient) -> any TokenSource {
+        guard options.googleEndpoint == nil else { return google.tokens }
+        let tenants = TenantAccounts(allowed: options.tenantAccounts, kubernetes: kubernetes, clock: clock)
+        // To ask for a token changes nothing.
+        let client = google.client(gate: nil, clock: clock, userAgent: userAgent)
+        return TenantTokens(own: google.tokens, accounts: ImpersonatedTokens(client)) {
+            namespace async throws(APIError) in try await tenants.account(of: namespace)
+        }
+    }
+
     private func addControllers(
         to manager: ControllerManager, _ configuration: OperatorConfiguration, kubernetes: KubernetesClient,
-        google: GoogleCloudClient
+        container: ContainerClient, storage: StorageClient
     ) {
         let controllerOptions = ControllerOptions(
             concurrency: options.concurrency, recheckInterval: options.recheckInterval)
         manager.add(
             TrainingJobController(
-                configuration: configuration, kubernetes: kubernetes, container: ContainerClient(google),
-                storage: StorageClient(google), cache: manager.cache, clock: .system(wall: clock)),
+                configuration: configuration, kubernetes: kubernetes, container: container, storage: storage,
+                cache: manager.cache, clock: .system(wall: clock)),
             options: controllerOptions)
         manager.add(
             GCSArtifactController(
-                configuration: configuration, kubernetes: kubernetes, storage: StorageClient(google),
-                cache: manager.cache, clock: clock),
+                configuration: configuration, kubernetes: kubernetes, storage: storage, cache: manager.cache,
+                clock: clock),
             options: controllerOptions)
     }
 

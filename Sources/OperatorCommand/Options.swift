@@ -15,6 +15,8 @@ struct Options: Sendable, Equatable {
     var trainerImage = ""
     /// Own prices, as JSON; nil: the built-in list alone.
     var priceFile: String?
+    /// Of the nodes that runs get; nil: the project's default.
+    var nodeServiceAccount: String?
     /// An emulator of Google's APIs on this machine.
     var googleEndpoint: String?
     var leaderElect = true
@@ -28,6 +30,8 @@ struct Options: Sendable, Equatable {
     var recheckInterval = Duration.seconds(600)
     var progressInterval = Duration.seconds(30)
     var leakSweep = LeakSweepOptions()
+    /// The Google service accounts that each namespace may ask for.
+    var tenantAccounts: [String: Set<String>] = [:]
     var logLevel = LogLevel.info
 
     struct HealthAddress: Sendable, Equatable {
@@ -55,6 +59,8 @@ struct Options: Sendable, Equatable {
           --trainer-image IMAGE        the image of runs that name none
           --cluster NAME               the GKE cluster that node pools are created in, as
                                        projects/P/locations/L/clusters/C; default: asked of the metadata server
+          --node-service-account EMAIL service account of the nodes that runs get; default: the project's default,
+                                       which may do more than a node needs
           --kubeconfig FILE            default: $KUBECONFIG, else the pod's service account, else ~/.kube/config
           --context NAME               of the kubeconfig; default: its current-context
           --kube-api-qps N             requests to the API server per second, watches excluded; default 50
@@ -79,6 +85,11 @@ struct Options: Sendable, Equatable {
           --leak-sweep true|false|dry-run
                                        delete node pools of ours whose object is gone for ten minutes, at most ten
                                        an hour; dry-run only reports them; default true
+          --tenant-accounts LIST       the Google service accounts that namespaces may ask for by the annotation
+                                       trainyard.dev/google-service-account, as NAMESPACE=ACCOUNT, separated by
+                                       commas; Cloud Storage is used as them, and the operator's own account needs
+                                       roles/iam.serviceAccountTokenCreator on them. A namespace without the
+                                       annotation is served with the operator's own account; default: none
           --log-level LEVEL            debug, info, warning or error; default info
           --version, --help
 
@@ -128,6 +139,11 @@ struct Options: Sendable, Equatable {
             cluster = name
         case "--trainer-image": trainerImage = value
         case "--price-file": priceFile = value
+        case "--node-service-account":
+            guard value.wholeMatch(of: /[a-z0-9][-a-z0-9.]{0,62}@[a-z0-9][-a-z0-9.]{0,120}/) != nil else {
+                throw UsageError(message: "--node-service-account: expected an e-mail address, found \(value)")
+            }
+            nodeServiceAccount = value
         case "--google-endpoint": googleEndpoint = try Options.loopback(value)
         case "--leader-elect":
             guard let choice = Bool(value) else { throw UsageError(message: "--leader-elect: expected true or false") }
@@ -145,6 +161,7 @@ struct Options: Sendable, Equatable {
                 throw UsageError(message: "--leak-sweep: expected true, false or dry-run")
             }
             leakSweep.mode = mode
+        case "--tenant-accounts": tenantAccounts = try Options.tenantAccounts(value)
         case "--log-level":
             guard let level = LogLevel(name: value) else {
                 throw UsageError(message: "--log-level: expected debug, info, warning or error")
@@ -161,6 +178,20 @@ struct Options: Sendable, Equatable {
                 message: "--retry-period must be less than --renew-deadline, and that less than "
                     + "--lease-duration")
         }
+    }
+
+    private static func tenantAccounts(_ value: String) throws(UsageError) -> [String: Set<String>] {
+        var accounts: [String: Set<String>] = [:]
+        for entry in value.split(separator: ",", omittingEmptySubsequences: false) {
+            let parts = entry.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, !parts[0].isEmpty, ImpersonatedAccount(parts[1]) != nil else {
+                throw UsageError(
+                    message:
+                        "--tenant-accounts: expected NAMESPACE=NAME@PROJECT.iam.gserviceaccount.com, found \(entry)")
+            }
+            accounts[parts[0], default: []].insert(parts[1])
+        }
+        return accounts
     }
 
     private static func loopback(_ value: String) throws(UsageError) -> String {

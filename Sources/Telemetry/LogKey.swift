@@ -40,6 +40,8 @@ public enum LogKey: String, Sendable, Hashable, CaseIterable {
     case loss
     case accuracy
     case imagesPerSecond = "images.per.second"
+    /// A step's sum over all processes, on average.
+    case allReduce = "all.reduce.ms"
     case checkpoint
     case pid
     case name

@@ -7,7 +7,7 @@ import TrainingContract
 
 /// Cloud Storage as the trainer's storage.
 struct CloudStorage: Sendable {
-    private let client: StorageClient
+    let client: StorageClient
     private let clock: any WallClock
 
     /// More than any file that the trainer reads.

@@ -79,7 +79,7 @@ enum FolderStorage {
         return Int(status.f_bavail) * Int(status.f_frsize)
     }
 
-    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
         var first = 0
         while first < bytes.count {
             let count = bytes[first...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -90,14 +90,14 @@ enum FolderStorage {
         return true
     }
 
-    private static func makeParents(of path: String) throws(TrainingError) {
+    static func makeParents(of path: String) throws(TrainingError) {
         for (index, character) in zip(path.indices, path) where character == "/" && index > path.startIndex {
             let folder = String(path[..<index])
             guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw failure("cannot make folder \(folder)") }
         }
     }
 
-    private static func failure(_ what: String, _ code: Int32 = errno) -> TrainingError {
+    static func failure(_ what: String, _ code: Int32 = errno) -> TrainingError {
         TrainingError(.localStorage, "\(what): \(String(cString: strerror(code)))")
     }
 }

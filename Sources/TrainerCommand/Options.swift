@@ -3,32 +3,53 @@ import TrainingContract
 
 /// The command line: flags for use by hand. In a pod everything comes by environment (`TrainingContract`).
 struct Options: Sendable, Hashable {
-    enum Command: Sendable, Hashable {
-        case train, help
+    enum Command: String, Sendable, Hashable, CaseIterable {
+        case train, download, selftest, kernels, help
     }
 
     var command: Command
-    /// A folder with the dataset's files, instead of `ML_INPUT_…_URI`.
+    /// train: a folder with the dataset's files, instead of `ML_INPUT_…_URI`.
     var data: String?
-    /// A folder for the outputs, instead of `ML_OUTPUT_URI`.
+    /// train: a folder for the outputs, instead of `ML_OUTPUT_URI`.
     var output: String?
-    /// `HP_…` variables from `--set name=value`.
+    /// train: `HP_…` variables from `--set name=value`.
     var hyperparameters: [String: String] = [:]
+    /// train: so many processes on this machine, instead of `ML_WORLD_SIZE` and what belongs to it.
+    var processes: Int?
+    /// download: `gs://bucket/prefix/`.
+    var uri: String?
+    /// download: a folder.
+    var folder: String?
+    /// selftest: for programs.
+    var isJSON = false
 
     static let help = """
-        usage: trainyard-trainer train [--data DIR] [--output DIR] [--set NAME=VALUE]...
+        usage: trainyard-trainer train [--data DIR] [--output DIR] [--set NAME=VALUE]... [--processes N]
+               trainyard-trainer download --uri gs://BUCKET/PREFIX/ --to DIR
+               trainyard-trainer selftest [--json]
+               trainyard-trainer kernels
 
-        Trains the small convolutional network on a dataset of the MNIST family. In a pod of a TrainingJob all
-        settings come by environment; by hand these flags name local folders:
+        train     Trains the small convolutional network on a dataset of the MNIST family. In a pod of a TrainingJob
+                  all settings come by environment; by hand these flags name local folders:
 
           --data DIR         folder with train-images-idx3-ubyte.gz and the other three files
           --output DIR       folder for model.safetensors, metrics.json, progress.json and checkpoints/
           --set NAME=VALUE   a hyperparameter: epochs, batchSize, learningRate, seed, trainImages, testImages, threads
+          --processes N      trains in N processes; each takes batchSize images of a step
 
-        A run that is stopped (Ctrl-C, SIGTERM) writes a checkpoint; the same command goes on from there.
+                  A run that is stopped (Ctrl-C, SIGTERM) writes a checkpoint; the same command goes on from there.
+
+        download  Copies all objects below a prefix into a folder, several at a time, each compared with its CRC32C.
+                  Files that are there already are compared and kept; a broken download goes on where it was.
+
+        selftest  Compares the kernels with their specification, measures memory and multiplications, and, where
+                  ML_OUTPUT_URI is set, writes, reads and deletes an object there. Exit status 0 when all is well.
+
+        kernels   Prints what this program carries, as a TrainingJob's spec.trainer.kernels takes it.
 
         Exit status: 0 done, 64 usage, 65 bad data, 66 missing input, 69 storage unavailable, 70 internal fault,
-        71 machine not supported, 74 local disk, 75 stopped after a checkpoint, 76 diverged.
+        71 machine not supported, 74 local disk, 75 stopped after a checkpoint, 76 diverged, 77 another process of
+        the run is gone.
 
         """
 
@@ -36,33 +57,54 @@ struct Options: Sendable, Hashable {
     /// - Throws: `.usage`.
     init(_ arguments: [String]) throws(TrainingError) {
         guard let first = arguments.first else {
-            throw TrainingError(.usage, "a command is missing: train (see --help)")
+            throw TrainingError(.usage, "a command is missing: train, download, selftest or kernels (see --help)")
         }
-        if arguments.contains("--help") || arguments.contains("-h") || first == "help" {
+        if arguments.contains("--help") || arguments.contains("-h") {
             command = .help
             return
         }
-        guard first == "train" else {
-            throw TrainingError(.usage, "\"\(first)\" is no command: there is train (see --help)")
+        guard let command = Command(rawValue: first) else {
+            throw TrainingError(
+                .usage, "\"\(first)\" is no command: there are train, download, selftest and kernels (see --help)")
         }
-        command = .train
+        self.command = command
         var rest = arguments.dropFirst()
         while let flag = rest.popFirst() {
-            guard ["--data", "--output", "--set"].contains(flag) else {
-                throw TrainingError(.usage, "\"\(flag)\" is no flag of train (see --help)")
+            if command == .selftest, flag == "--json" {
+                isJSON = true
+                continue
+            }
+            guard Self.flags[command]?.contains(flag) ?? false else {
+                throw TrainingError(.usage, "\"\(flag)\" is no flag of \(first) (see --help)")
             }
             guard let value = rest.popFirst(), !value.isEmpty else {
                 throw TrainingError(.usage, "\(flag) needs a value (see --help)")
             }
-            switch flag {
-            case "--data": data = value
-            case "--output": output = value
-            default: try set(value)
-            }
+            try set(flag, value)
         }
     }
 
-    private mutating func set(_ assignment: String) throws(TrainingError) {
+    private static let flags: [Command: Set<String>] = [
+        .train: ["--data", "--output", "--set", "--processes"], .download: ["--uri", "--to"],
+    ]
+
+    private mutating func set(_ flag: String, _ value: String) throws(TrainingError) {
+        switch flag {
+        case "--data": data = value
+        case "--output": output = value
+        case "--uri": uri = value
+        case "--to": folder = value
+        case "--processes":
+            guard let count = Int(value), (1...LocalRanks.maximumCount).contains(count) else {
+                throw TrainingError(
+                    .usage, "--processes needs a number from 1 to \(LocalRanks.maximumCount), not \"\(value)\"")
+            }
+            processes = count
+        default: try setHyperparameter(value)
+        }
+    }
+
+    private mutating func setHyperparameter(_ assignment: String) throws(TrainingError) {
         guard let equals = assignment.firstIndex(of: "="), equals > assignment.startIndex else {
             throw TrainingError(.usage, "--set needs NAME=VALUE, not \"\(assignment)\"")
         }

@@ -1,3 +1,4 @@
+import Kernels
 import Training
 import TrainingContract
 
@@ -14,23 +15,33 @@ struct RunPlan: Sendable, Hashable {
     var progressURI: String?
     var keepLastCheckpoints: Int
 
-    /// - Throws: `.usage` with a sentence that names the variable or flag.
+    var checkpointIntervalSeconds: Double?
+    var gracePeriodSeconds: Double?
+    var world: WorldPlace
+    /// For tests.
+    var fault: TrainingFault?
+    /// What people should know of the settings.
+    var remarks: [String]
+
+    /// - Throws: `.usage` with a sentence that names the variable or flag; `.missingInput` for the hyperparameters' file.
     init(_ options: Options, environment: [String: String]) throws(TrainingError) {
         let environment = environment.filter { !$0.value.isEmpty }
-        configuration = try TrainingConfiguration(
-            environment: environment.merging(options.hyperparameters) { _, flag in flag })
+        let hyperparameters = try Hyperparameters(flags: options.hyperparameters, environment: environment)
+        configuration = try TrainingConfiguration(environment: hyperparameters.variables)
+        remarks = hyperparameters.remarks
         runID = environment[TrainingEnvironment.runID] ?? "local"
-        attempt = try Self.integer(TrainingEnvironment.attempt, environment, default: 1, in: 1...1_000_000)
-        let worldSize = try Self.integer(TrainingEnvironment.worldSize, environment, default: 1, in: 1...1_000_000)
-        guard worldSize == 1 else {
-            throw TrainingError(
-                .usage,
-                "\(TrainingEnvironment.worldSize) is \(worldSize): this trainer runs in one process; "
-                    + "set spec.trainer.numNodes to 1")
+        attempt = try environment.integer(TrainingEnvironment.attempt, in: 1...1_000_000) ?? 1
+        world = options.processes == 1 ? .alone : try WorldPlace(environment: environment)
+        if configuration.threads == nil, let count = try LocalRanks.processesPerNode(environment), count > 1 {
+            configuration.threads = max(1, Processors.usableCount / count)
         }
+        if let text = environment[TrainingEnvironment.fault] {
+            fault = try TrainingFault(text, rank: world.rank, attempt: attempt)
+        }
+        checkpointIntervalSeconds = try environment.seconds(TrainingEnvironment.checkpointIntervalSeconds)
+        gracePeriodSeconds = try environment.seconds(TrainingEnvironment.gracePeriodSeconds)
         inputURI = try Self.input(options, environment)
-        keepLastCheckpoints = try Self.integer(
-            TrainingEnvironment.checkpointKeepLast, environment, default: 2, in: 1...1000)
+        keepLastCheckpoints = try environment.integer(TrainingEnvironment.checkpointKeepLast, in: 1...1000) ?? 2
         resumeURI = try Self.prefix(TrainingEnvironment.resumeURI, environment)
         if let folder = options.output {
             outputURI = Self.folder(folder)
@@ -56,9 +67,15 @@ struct RunPlan: Sendable, Hashable {
 
     private static func input(_ options: Options, _ environment: [String: String]) throws(TrainingError) -> String {
         if let folder = options.data { return Self.folder(folder) }
-        let names = environment.keys.filter { $0.hasPrefix("ML_INPUT_") && $0.hasSuffix("_URI") }.sorted()
+        // A mounted or downloaded input has a path besides its URI.
+        let paths = environment.keys.filter { $0.hasPrefix("ML_INPUT_") && $0.hasSuffix("_PATH") }
+        let mounted = Set(paths.map { String($0.dropLast("PATH".count)) + "URI" })
+        let streamed = environment.keys.filter {
+            $0.hasPrefix("ML_INPUT_") && $0.hasSuffix("_URI") && !mounted.contains($0)
+        }
+        let names = (paths + streamed).sorted()
         guard let name = names.first else {
-            throw TrainingError(.usage, "there is no input: set --data DIR or give the job one input in mode Stream")
+            throw TrainingError(.usage, "there is no input: set --data DIR or give the job one input")
         }
         guard names.count == 1 else {
             throw TrainingError(
@@ -82,15 +99,64 @@ struct RunPlan: Sendable, Hashable {
         }
         return text
     }
+}
 
-    private static func integer(
-        _ name: String, _ environment: [String: String], default fallback: Int, in range: ClosedRange<Int>
-    ) throws(TrainingError) -> Int {
-        guard let text = environment[name] else { return fallback }
+extension WorldPlace {
+    /// Reads `ML_RANK` and what belongs to it.
+    ///
+    /// - Throws: `.usage`.
+    init(environment: [String: String]) throws(TrainingError) {
+        self = .alone
+        size = try environment.integer(TrainingEnvironment.worldSize, in: 1...1_000_000) ?? 1
+        if size == 1 { return }
+        guard size <= WorldPlace.maximumSize else {
+            throw TrainingError(
+                .usage,
+                "\(TrainingEnvironment.worldSize) is \(size): this trainer runs in at most "
+                    + "\(WorldPlace.maximumSize) processes; lower spec.trainer.numNodes or numProcPerNode")
+        }
+        guard let rank = try environment.integer(TrainingEnvironment.rank, in: 0...(size - 1)),
+            let coordinator = environment[TrainingEnvironment.coordinator]
+        else {
+            throw TrainingError(
+                .usage,
+                "\(TrainingEnvironment.worldSize) is \(size), so \(TrainingEnvironment.rank) and "
+                    + "\(TrainingEnvironment.coordinator) must be set")
+        }
+        self.rank = rank
+        // An address of version 6 stands in brackets.
+        guard let colon = coordinator.lastIndex(of: ":"), colon > coordinator.startIndex,
+            let port = UInt16(coordinator[coordinator.index(after: colon)...]), port > 0
+        else {
+            throw TrainingError(
+                .usage, "\(TrainingEnvironment.coordinator) is \"\(coordinator.prefix(200))\"; it must be HOST:PORT")
+        }
+        coordinatorHost = String(coordinator[..<colon].filter { $0 != "[" && $0 != "]" })
+        coordinatorPort = port
+        if let limit = try environment.seconds(TrainingEnvironment.rendezvousTimeoutSeconds) {
+            rendezvousSeconds = limit
+        }
+        if let limit = try environment.seconds(TrainingEnvironment.peerTimeoutSeconds) { peerSeconds = limit }
+    }
+}
+
+extension [String: String] {
+    /// A variable's whole number; nil where it is not set.
+    ///
+    /// - Throws: `.usage`.
+    func integer(_ name: String, in range: ClosedRange<Int>) throws(TrainingError) -> Int? {
+        guard let text = self[name] else { return nil }
         guard let value = Int(text), range.contains(value) else {
             throw TrainingError(
-                .usage, "\(name) is \"\(text.prefix(40))\"; it must be a whole number from \(range.lowerBound)")
+                .usage,
+                "\(name) is \"\(text.prefix(40))\"; it must be a whole number from \(range.lowerBound) "
+                    + "to \(range.upperBound)")
         }
         return value
+    }
+
+    /// As `integer`, from a second to a week.
+    func seconds(_ name: String) throws(TrainingError) -> Double? {
+        try integer(name, in: 1...604_800).map(Double.init)
     }
 }

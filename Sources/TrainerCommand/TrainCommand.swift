@@ -15,6 +15,8 @@ struct TrainCommand: Sendable {
 
     /// - Throws: what ended the run; a stop on request is a result.
     func run() async throws(TrainingError) -> TrainerExitCode {
+        for remark in plan.remarks { log.warning("hyperparameter ignored", [.errorMessage: .string(remark)]) }
+        if plan.fault != nil { log.warning("a fault for tests is set") }
         let files = DatasetFiles(prefix: plan.inputURI, storage: storage)
         let training = try await files.training(limit: plan.configuration.trainImages)
         if shouldStop() { return stoppedBeforeTraining() }
@@ -42,7 +44,7 @@ struct TrainCommand: Sendable {
 
     /// Writes the newest report; older ones that waited meanwhile are dropped. A failure is no reason to stop training.
     private func upload(_ reports: AsyncStream<ProgressReport>) async {
-        guard let uri = plan.progressURI else { return }
+        guard let uri = plan.progressURI, plan.world.rank == 0 else { return }
         for await report in reports {
             do {
                 let bytes = Array(try JSONValue(encoding: report).prettyPrinted().utf8)
@@ -55,11 +57,17 @@ struct TrainCommand: Sendable {
 
     private func context(reportingTo reports: AsyncStream<ProgressReport>.Continuation) -> TrainingContext {
         let clock = clock, people = TrainerLog(log: log)
-        return TrainingContext(
+        var context = TrainingContext(
             runID: plan.runID, attempt: plan.attempt, outputURI: plan.outputURI, checkpointURI: plan.checkpointURI,
-            resumeURI: plan.resumeURI, keepLastCheckpoints: plan.keepLastCheckpoints, storage: storage,
+            resumeURI: plan.resumeURI, keepLastCheckpoints: plan.keepLastCheckpoints,
+            checkpointIntervalSeconds: plan.checkpointIntervalSeconds,
+            storage: plan.fault?.wrapping(storage) ?? storage,
             shouldStop: shouldStop, now: { clock.now }, seconds: monotonicSeconds,
             report: { reports.yield($0) }, notice: { people.notice($0) })
+        context.gracePeriodSeconds = plan.gracePeriodSeconds
+        context.world = plan.world
+        context.fault = plan.fault
+        return context
     }
 
     private func stoppedBeforeTraining() -> TrainerExitCode {
@@ -75,7 +83,8 @@ struct TrainCommand: Sendable {
                 [.epoch: .integer(metrics.epoch), .accuracy: .number(metrics.testAccuracy)])
             return .success
         case .stopped(let step, let epoch, let uri):
-            TrainerLog(log: log).stopped(step: step, epoch: epoch, checkpointURI: uri)
+            TrainerLog(log: log).stopped(
+                step: step, epoch: epoch, checkpointURI: uri, isFirst: plan.world.rank == 0)
             return .stoppedAfterCheckpoint
         }
     }

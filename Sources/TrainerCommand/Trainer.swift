@@ -14,28 +14,65 @@ enum Trainer {
         let log = Log(clock: clock)
         do throws(TrainingError) {
             let options = try Options(arguments)
-            if options.command == .help {
-                print(Options.help, terminator: "")
-                return .success
+            switch options.command {
+            case .help: put(Options.help)
+            case .kernels: put(KernelList.text)
+            case .train:
+                if let ranks = try LocalRanks(options, environment: environment) {
+                    // What is wrong for all is said once.
+                    _ = try RunPlan(options, environment: ranks.environments[0])
+                    return try await ranks.run(arguments, clock: clock, log: log, shouldStop: shouldStop)
+                }
+                return try await train(
+                    try RunPlan(options, environment: environment), environment, clock: clock, log: log,
+                    shouldStop: shouldStop)
+            case .download:
+                return try await DownloadCommand(options, environment: environment, clock: clock, log: log)
+                    .run(shouldStop: shouldStop)
+            case .selftest:
+                return await SelfTest.run(isJSON: options.isJSON, environment: environment, clock: clock)
             }
-            let plan = try RunPlan(options, environment: environment)
-            try MachineCheck.run(outputFolder: plan.outputURI.hasPrefix("gs://") ? nil : plan.outputURI)
-            let command = TrainCommand(
-                plan: plan, storage: try storage(for: plan, environment: environment, clock: clock), clock: clock,
-                log: log, shouldStop: shouldStop)
-            return try await command.run()
+            return .success
         } catch {
-            log.error(
-                "training failed", [.errorCode: .string("\(error.code)"), .errorMessage: .string(error.message)])
+            if error.code == .stoppedAfterCheckpoint {
+                log.info("stopped", [.errorMessage: .string(error.message)])
+            } else {
+                var metadata: LogMetadata = [
+                    .errorCode: .string("\(error.code)"), .errorMessage: .string(error.message),
+                ]
+                metadata[.rank] = environment[TrainingEnvironment.rank].map { .string($0) }
+                log.error("failed", metadata)
+            }
             return error.code
         }
     }
 
+    private static func train(
+        _ plan: RunPlan, _ environment: [String: String], clock: any WallClock, log: Log,
+        shouldStop: @escaping @Sendable () -> Bool
+    ) async throws(TrainingError) -> TrainerExitCode {
+        try MachineCheck.run(outputFolder: plan.outputURI.hasPrefix("gs://") ? nil : plan.outputURI)
+        let command = TrainCommand(
+            plan: plan, storage: try storage(for: plan.places, environment: environment, clock: clock), clock: clock,
+            log: log, shouldStop: shouldStop)
+        if plan.world.size == 1 { return try await command.run() }
+        let result = await Log.withMetadata([.rank: .integer(plan.world.rank)]) { await Self.result(of: command) }
+        return try result.get()
+    }
+
+    private static func result(of command: TrainCommand) async -> Result<TrainerExitCode, TrainingError> {
+        do throws(TrainingError) {
+            return .success(try await command.run())
+        } catch {
+            return .failure(error)
+        }
+    }
+
     /// Places with `gs://` go to Cloud Storage, all others to the local disk.
-    private static func storage(
-        for plan: RunPlan, environment: [String: String], clock: any WallClock
+    static func storage(
+        for places: [String], environment: [String: String], clock: any WallClock
     ) throws(TrainingError) -> TrainingStorage {
-        let needsCloud = plan.places.contains(where: CloudStorage.isURI)
+        let needsCloud = places.contains(where: CloudStorage.isURI)
         let cloud = needsCloud ? try CloudStorage(environment: environment, clock: clock) : nil
         return TrainingStorage(
             read: { uri async throws(TrainingError) in
@@ -54,5 +91,12 @@ enum Trainer {
                 if let cloud, CloudStorage.isURI(uri) { return try await cloud.delete(uri) }
                 try FolderStorage.delete(uri)
             })
+    }
+
+    /// Writes to standard output.
+    static func put(_ text: String) {
+        let bytes = Array(text.utf8)
+        // Output that nobody reads is no reason to fail.
+        _ = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
     }
 }

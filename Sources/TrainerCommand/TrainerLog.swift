@@ -15,19 +15,35 @@ struct TrainerLog: Sendable {
             log.warning("checkpoint skipped", [.errorMessage: .string(message)])
         case .checkpointWritten(let step, let uri):
             log.info("checkpoint written", [.stepCount: .integer(step), .checkpoint: .string(uri)])
-        case .epochFinished(let metrics, let totalEpochs):
-            epochFinished(metrics, totalEpochs: totalEpochs)
+        case .epochFinished(let metrics, let totalEpochs, let sumMilliseconds):
+            epochFinished(metrics, totalEpochs: totalEpochs, sumMilliseconds: sumMilliseconds)
+        case .refused(let message):
+            log.warning("connection refused", [.errorMessage: .string(message)])
+        case .gathered(let size):
+            log.info("all processes are there", [.count: .integer(size)])
+        case .peerLost(let message):
+            log.warning("another process is gone", [.errorMessage: .string(message)])
+        case .graceTooShort(let neededSeconds, let graceSeconds):
+            graceTooShort(neededSeconds: neededSeconds, graceSeconds: graceSeconds)
         }
     }
 
-    private func epochFinished(_ metrics: EpochMetrics, totalEpochs: Int) {
-        log.info(
-            "epoch finished",
-            [
-                .epoch: .integer(metrics.epoch), .stepCount: .integer(metrics.step),
-                .loss: .number(metrics.trainLoss), .accuracy: .number(metrics.testAccuracy),
-                .imagesPerSecond: .number(metrics.imagesPerSecond),
-            ])
+    private func graceTooShort(neededSeconds: Int, graceSeconds: Int) {
+        let sentence =
+            "a step and a checkpoint may take \(neededSeconds) s, but SIGKILL comes \(graceSeconds) s after SIGTERM: "
+            + "raise spec.trainer.terminationGracePeriodSeconds to \(neededSeconds) or more, "
+            + "or work since the last checkpoint may be lost"
+        log.warning("the grace period is short", [.errorMessage: .string(sentence)])
+    }
+
+    private func epochFinished(_ metrics: EpochMetrics, totalEpochs: Int, sumMilliseconds: Double?) {
+        var metadata: LogMetadata = [
+            .epoch: .integer(metrics.epoch), .stepCount: .integer(metrics.step),
+            .loss: .number(metrics.trainLoss), .accuracy: .number(metrics.testAccuracy),
+            .imagesPerSecond: .number(metrics.imagesPerSecond),
+        ]
+        metadata[.allReduce] = sumMilliseconds.map { .number($0) }
+        log.info("epoch finished", metadata)
         let parts = [
             "epoch \(metrics.epoch)/\(totalEpochs)", "train loss \(Self.decimal(metrics.trainLoss, 4))",
             "test loss \(Self.decimal(metrics.testLoss, 4))", "accuracy \(Self.decimal(metrics.testAccuracy, 2)) %",
@@ -37,10 +53,12 @@ struct TrainerLog: Sendable {
     }
 
     /// The run ended on request.
-    func stopped(step: Int, epoch: Int, checkpointURI: String?) {
+    ///
+    /// - Parameter isFirst: the one process of all that tells people.
+    func stopped(step: Int, epoch: Int, checkpointURI: String?, isFirst: Bool) {
         let place = checkpointURI.map { "checkpoint at \($0)" } ?? "no place for checkpoints, so this work is lost"
         log.info("stopped", [.stepCount: .integer(step), .checkpoint: .string(checkpointURI ?? "none")])
-        put("stopped at epoch \(epoch + 1), step \(step): \(place)")
+        if isFirst { put("stopped at epoch \(epoch + 1), step \(step): \(place)") }
     }
 
     private func put(_ line: String) {

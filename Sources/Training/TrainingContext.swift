@@ -14,8 +14,14 @@ public struct TrainingContext: Sendable {
     public var resumeURI: String?
     /// Complete checkpoints that stay; at least 1.
     public var keepLastCheckpoints: Int
-    /// Nil: only at each epoch's end and on a stop.
+    /// Nil: only at the start, at each epoch's end and on a stop.
     public var checkpointIntervalSeconds: Double?
+    /// From the request to stop to the end by force; nil: not known.
+    public var gracePeriodSeconds: Double?
+    /// Among the processes that train together; only rank 0 writes and reports.
+    public var world = WorldPlace.alone
+    /// Faults to play; for tests.
+    public var fault: TrainingFault?
     public var storage: TrainingStorage
     /// Asked before every step: whether to write a checkpoint and stop.
     public var shouldStop: @Sendable () -> Bool
@@ -58,12 +64,22 @@ public enum TrainingNotice: Sendable, Hashable {
     /// A checkpoint that is not used, and why.
     case checkpointSkipped(message: String)
     case checkpointWritten(step: Int, uri: String)
-    case epochFinished(EpochMetrics, totalEpochs: Int)
+    /// The sums over all processes took so long in this epoch, for each step.
+    case epochFinished(EpochMetrics, totalEpochs: Int, sumMilliseconds: Double?)
+    /// A connection that was not let in, and why.
+    case refused(message: String)
+    /// All processes are there.
+    case gathered(size: Int)
+    /// A checkpoint may take longer than the grace period.
+    case graceTooShort(neededSeconds: Int, graceSeconds: Int)
+    /// Another process is gone; what is left was stored.
+    case peerLost(message: String)
 }
 
 /// How a run ended.
 public enum TrainingOutcome: Sendable, Hashable {
+    /// Everything is stored.
     case finished(EpochMetrics)
-    /// On request; `checkpointURI` is nil when the run has no place for checkpoints.
+    /// On request; `checkpointURI`, rank 0's in all processes, is nil when the run has no place for checkpoints.
     case stopped(step: Int, epoch: Int, checkpointURI: String?)
 }

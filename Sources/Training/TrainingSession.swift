@@ -5,19 +5,26 @@ import TrainingContract
 /// Trains one network: epochs of steps, an evaluation after each, checkpoints, and the outputs at the end.
 ///
 /// Weights, data order and metrics follow from configuration and data alone (speeds excepted): a run that was stopped
-/// and resumed any number of times writes the same model, bit for bit.
+/// and resumed any number of times writes the same model, bit for bit, and so does the same number of processes.
 public actor TrainingSession {
     private let thread: ThreadExecutor
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    private let configuration: TrainingConfiguration
-    private let context: TrainingContext
-    private let training: ImageDataset
-    private let test: ImageDataset
-    private let network: ConvolutionalNetwork
+    let configuration: TrainingConfiguration
+    let context: TrainingContext
+    let training: ImageDataset
+    let test: ImageDataset
+    let network: ConvolutionalNetwork
     private let backend: any Backend
-    private var state = TrainingState()
-    private var progress: ProgressMeter
+    let world: World
+    private let shards: BatchShards
+    /// Gradients of shards that wait for their other half; one for each level of the tree.
+    private var partialSums: [Tensor] = []
+    var state = TrainingState()
+    var progress: ProgressMeter
+    /// Whether people know already that a checkpoint does not fit into the grace period.
+    var hasWarnedOfGrace = false
+    var longestStepSeconds = 0.0
 
     private static let reportIntervalSeconds = 2.0
 
@@ -51,33 +58,54 @@ public actor TrainingSession {
         let backend = CPUBackend(threadCount: configuration.threads ?? Processors.usableCount)
         self.backend = backend
         network = ConvolutionalNetwork(architecture, capacity: configuration.batchSize, backend: backend)
+        world = World(context.world, isStopping: context.shouldStop)
+        let globalBatch = configuration.batchSize * context.world.size
+        shards = BatchShards(batchSize: globalBatch, worldSize: context.world.size)
         progress = ProgressMeter(
             context: context, configuration: configuration,
-            stepsPerEpoch: (training.count + configuration.batchSize - 1) / configuration.batchSize,
-            trainImages: training.count)
+            stepsPerEpoch: (training.count + globalBatch - 1) / globalBatch, trainImages: training.count)
     }
 
-    /// Trains to the end or to a stop request.
+    /// Images of a step, over all processes.
+    var globalBatchSize: Int { configuration.batchSize * world.place.size }
+
+    /// Trains to the end or to a stop request of any process.
     ///
     /// - Throws: `.diverged` when a loss is not finite, `.missingInput` when `resumeURI` has no checkpoint, `.usage` when
-    ///   a checkpoint belongs to other hyperparameters, or what the storage throws.
+    ///   a checkpoint belongs to other hyperparameters, `.peerLost` when another process is gone (rank 0 stores what
+    ///   there is before), or what the storage throws. All processes end with the same error.
     public func run() async throws(TrainingError) -> TrainingOutcome {
+        do throws(TrainingError) {
+            return try await train()
+        } catch {
+            world.leave(error)
+            if error.code == .peerLost, let outcome = await salvage(error) { return outcome }
+            throw error
+        }
+    }
+
+    private func train() async throws(TrainingError) -> TrainingOutcome {
         network.parameters.initialize(seed: UInt64(configuration.seed))
-        try await resume()
+        let listener = try world.open()
+        if world.isFirst { try await resume() }
+        try gather(listener)
         progress.begin(at: state)
-        context.report(progress.report(state))
+        report()
         while state.epoch < configuration.epochs {
             guard try await trainEpoch(), let result = try evaluate() else { return try await stop() }
             finishEpoch(result)
-            try await writeCheckpoint()
+            try await checkpoint()
         }
         guard let last = state.history.last else {
             throw TrainingError(.software, "the run ended without an epoch")
         }
-        try await writeOutputs()
-        context.report(progress.report(state))
+        if world.isFirst { try await writeOutputs() }
+        _ = try world.stored(nil, step: state.step)
+        report()
         return .finished(last)
     }
+
+    func report() { if world.isFirst { context.report(progress.report(state)) } }
 
     // MARK: Steps
 
@@ -85,27 +113,35 @@ public actor TrainingSession {
     private func trainEpoch() async throws(TrainingError) -> Bool {
         let order = EpochOrder(seed: UInt64(configuration.seed), epoch: state.epoch, count: training.count)
         while state.stepInEpoch < progress.stepsPerEpoch {
-            if context.shouldStop() { return false }
-            try trainStep(order.batch(state.stepInEpoch, size: configuration.batchSize))
-            if progress.isReportDue(interval: Self.reportIntervalSeconds) { context.report(progress.report(state)) }
-            if let interval = context.checkpointIntervalSeconds, progress.isCheckpointDue(interval: interval) {
-                try await writeCheckpoint()
+            switch try world.agree(wish, step: state.step) {
+            case .stop: return false
+            case .checkpoint: try await checkpoint()
+            case .goOn: break
             }
+            context.fault?.play(beforeStep: state.step)
+            try trainStep(order.batch(state.stepInEpoch, size: globalBatchSize))
+            if progress.isReportDue(interval: Self.reportIntervalSeconds) { report() }
         }
         return true
     }
 
+    private var wish: WorldDecision {
+        if context.shouldStop() { return .stop }
+        guard world.isFirst, let interval = context.checkpointIntervalSeconds else { return .goOn }
+        return progress.isCheckpointDue(interval: interval) ? .checkpoint : .goOn
+    }
+
+    /// - Parameter numbers: of the images of all processes.
     private func trainStep(_ numbers: ArraySlice<UInt32>) throws(TrainingError) {
         let start = context.seconds()
-        training.fill(network.input, network.labels, with: numbers)
-        let loss = network.differentiate(images: numbers.count)
+        let parameters = network.parameters
+        let loss = try world.sum(differentiate(numbers), parameters.gradients, step: state.step)
         guard loss.sum.isFinite else {
             throw TrainingError(
                 .diverged,
                 "the loss is not a finite number at step \(state.step + 1) (epoch \(state.epoch + 1)); "
                     + "the learning rate is \(configuration.learningRate): try a smaller one")
         }
-        let parameters = network.parameters
         backend.adam(
             AdamSettings(learningRate: configuration.learningRate), step: state.step + 1,
             parameters: parameters.values, gradients: parameters.gradients,
@@ -113,10 +149,45 @@ public actor TrainingSession {
         state.step += 1
         state.stepInEpoch += 1
         state.lossSum += loss.sum
-        state.lossCount += numbers.count
+        state.lossCount += loss.count
         let elapsed = context.seconds() - start
         state.epochSeconds += elapsed
-        progress.add(images: numbers.count, seconds: elapsed)
+        longestStepSeconds = max(longestStepSeconds, elapsed)
+        progress.add(images: loss.count, seconds: elapsed)
+    }
+
+    /// This process's part of a batch: its loss, and in `parameters.gradients` its share of the whole batch's gradient.
+    private func differentiate(_ numbers: ArraySlice<UInt32>) -> BatchLoss {
+        var loss = BatchLoss()
+        differentiate(numbers, shards.range(of: world.place), depth: 0, &loss)
+        return loss
+    }
+
+    /// The shards' gradients, added in the order that `BatchShards` lays down.
+    private func differentiate(
+        _ numbers: ArraySlice<UInt32>, _ range: Range<Int>, depth: Int, _ loss: inout BatchLoss
+    ) {
+        guard let (left, right) = BatchShards.halves(range) else {
+            return differentiate(shard: shards.images(range.lowerBound, of: numbers), of: numbers.count, &loss)
+        }
+        let gradients = network.parameters.gradients.elements
+        differentiate(numbers, left, depth: depth + 1, &loss)
+        while partialSums.count <= depth { partialSums.append(Tensor([gradients.count])) }
+        let sum = partialSums[depth].elements
+        for index in gradients.indices { sum[index] = gradients[index] }
+        differentiate(numbers, right, depth: depth + 1, &loss)
+        for index in gradients.indices { gradients[index] += sum[index] }
+    }
+
+    private func differentiate(shard: ArraySlice<UInt32>, of count: Int, _ loss: inout BatchLoss) {
+        let gradients = network.parameters.gradients.elements
+        guard !shard.isEmpty else { return gradients.update(repeating: 0) }
+        training.fill(network.input, network.labels, with: shard)
+        let result = network.differentiate(images: shard.count)
+        loss.add(BatchLoss(sum: result.sum, correctCount: result.correctCount, count: shard.count))
+        if shard.count == count { return }
+        let weight = Float(shard.count) / Float(count)
+        for index in gradients.indices { gradients[index] *= weight }
     }
 
     // MARK: Epochs
@@ -124,26 +195,30 @@ public actor TrainingSession {
     /// The mean loss and the accuracy over the test set; nil when a stop was requested.
     private func evaluate() throws(TrainingError) -> (loss: Double, accuracy: Double)? {
         let start = context.seconds()
-        var sum = 0.0
-        var correctCount = 0
+        var own = BatchLoss()
         var first = 0
         while first < test.count {
-            if context.shouldStop() { return nil }
-            let count = min(network.capacity, test.count - first)
-            test.fill(network.input, network.labels, with: UInt32(first)..<UInt32(first + count))
-            let loss = network.evaluate(images: count)
-            sum += loss.sum
-            correctCount += loss.correctCount
+            let wish = context.shouldStop() ? WorldDecision.stop : .goOn
+            if try world.agree(wish, step: state.step) == .stop { return nil }
+            let count = min(globalBatchSize, test.count - first)
+            let slice = world.slice(count)
+            if !slice.isEmpty {
+                let numbers = UInt32(first + slice.lowerBound)..<UInt32(first + slice.upperBound)
+                test.fill(network.input, network.labels, with: numbers)
+                let loss = network.evaluate(images: slice.count)
+                own.add(BatchLoss(sum: loss.sum, correctCount: loss.correctCount, count: slice.count))
+            }
             first += count
         }
-        guard sum.isFinite else {
+        let total = try world.sum(own, nil, step: state.step)
+        guard total.sum.isFinite else {
             throw TrainingError(
                 .diverged,
                 "the test loss is not a finite number after epoch \(state.epoch + 1): "
                     + "try a smaller learning rate than \(configuration.learningRate)")
         }
         progress.evaluated(seconds: context.seconds() - start)
-        return (sum / Double(test.count), 100 * Double(correctCount) / Double(test.count))
+        return (total.sum / Double(test.count), 100 * Double(total.correctCount) / Double(test.count))
     }
 
     private func finishEpoch(_ result: (loss: Double, accuracy: Double)) {
@@ -157,86 +232,17 @@ public actor TrainingSession {
         state.lossSum = 0
         state.lossCount = 0
         state.epochSeconds = 0
-        context.notice(.epochFinished(metrics, totalEpochs: configuration.epochs))
-        context.report(progress.report(state))
+        if world.isFirst {
+            context.notice(
+                .epochFinished(
+                    metrics, totalEpochs: configuration.epochs, sumMilliseconds: world.sumMillisecondsPerStep()))
+        }
+        report()
     }
 
     private func stop() async throws(TrainingError) -> TrainingOutcome {
-        let uri = try await writeCheckpoint()
-        context.report(progress.report(state))
+        let uri = try await checkpoint()
+        report()
         return .stopped(step: state.step, epoch: state.epoch, checkpointURI: uri)
-    }
-
-    // MARK: Storage
-
-    private var identity: CheckpointManifest.Identity {
-        CheckpointManifest.Identity(
-            seed: configuration.seed, batchSize: configuration.batchSize, trainImages: training.count,
-            parameters: Dictionary(
-                uniqueKeysWithValues: network.parameters.parameters.map { ($0.name, $0.shape.extents) }))
-    }
-
-    private func checkpoints(at prefix: String) -> CheckpointStore {
-        CheckpointStore(prefix: prefix, storage: context.storage, keepLast: max(1, context.keepLastCheckpoints))
-    }
-
-    private func resume() async throws(TrainingError) {
-        let notice = context.notice
-        let skipped = { (message: String) in notice(.checkpointSkipped(message: message)) }
-        if let prefix = context.checkpointURI,
-            let found = try await checkpoints(at: prefix).newest(skipped: skipped)
-        {
-            try restore(found.contents, from: found.uri)
-        } else if let prefix = context.resumeURI {
-            guard let found = try await checkpoints(at: prefix).newest(skipped: skipped) else {
-                throw TrainingError(.missingInput, "there is no usable checkpoint below \(prefix) to start from")
-            }
-            try restore(found.contents, from: found.uri)
-        }
-    }
-
-    private func restore(_ contents: CheckpointStore.Contents, from uri: String) throws(TrainingError) {
-        guard contents.manifest.identity == identity else {
-            throw TrainingError(
-                .usage,
-                "the checkpoint \(uri) was made with another seed, batch size, training set or network; "
-                    + "use the same, or another place for checkpoints")
-        }
-        try network.parameters.load(model: contents.model, optimizer: contents.optimizer, name: uri)
-        state = contents.manifest.state
-        progress.lastCheckpoint = progress.checkpoint(step: state.step, uri: uri)
-        context.notice(.resumed(step: state.step, uri: uri))
-    }
-
-    @discardableResult
-    private func writeCheckpoint() async throws(TrainingError) -> String? {
-        guard let prefix = context.checkpointURI else { return nil }
-        if let last = progress.lastCheckpoint, last.step == state.step, progress.lastCheckpointState == state {
-            return last.uri
-        }
-        let written = state
-        let uri = try await checkpoints(at: prefix).write(
-            runID: context.runID, identity: identity, state: written, model: network.parameters.model(),
-            optimizer: network.parameters.optimizer())
-        progress.lastCheckpoint = progress.checkpoint(step: written.step, uri: uri)
-        progress.lastCheckpointState = written
-        progress.checkpointed()
-        context.notice(.checkpointWritten(step: written.step, uri: uri))
-        context.report(progress.report(state))
-        return uri
-    }
-
-    /// The model, then the metrics: who sees the metrics may rely on the model.
-    private func writeOutputs() async throws(TrainingError) {
-        let storage = context.storage
-        let model = network.parameters.model().encoded()
-        try await storage.write(context.outputURI + BucketLayout.model, model, "application/octet-stream")
-        let metrics = MetricsFile.encoded(state.history)
-        try await storage.write(context.outputURI + BucketLayout.metrics, metrics, "application/json")
-        progress.outputs = [(BucketLayout.model, model), (BucketLayout.metrics, metrics)].map { path, bytes in
-            var checksum = CRC32C()
-            checksum.update(bytes)
-            return ProgressReport.Output(path: path, sizeBytes: bytes.count, crc32c: checksum.base64)
-        }
     }
 }

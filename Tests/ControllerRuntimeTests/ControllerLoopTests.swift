@@ -17,8 +17,8 @@ private let w = TestWorld.key("w")
         try await world.settle()
         #expect(
             world.interceptor.writes == [
-                "PATCH widgets/w", "PUT widgets/w/status", "PATCH services/w", "POST jobs", "PUT widgets/w/status",
-                "POST events", "PUT widgets/w/status",
+                "PATCH widgets/w", "PATCH widgets/w/status", "PATCH services/w", "POST jobs", "PATCH widgets/w/status",
+                "POST events", "PATCH widgets/w/status",
             ])
         #expect(try await world.cluster.conditions("w") == ["Ready=True/Made"])
         #expect(try await world.cluster.widget("w")?.status?.observedGeneration == 1)
@@ -92,7 +92,7 @@ private let w = TestWorld.key("w")
 
     @Test func `conflicts without end become slow`() async throws {
         let world = try await TestWorld.withWidget()
-        world.interceptor.before { $0.isRequest("PUT widgets/w/status") ? .failure(409, "Conflict") : nil }
+        world.interceptor.before { $0.isRequest("PATCH widgets/w/status") ? .failure(409, "Conflict") : nil }
         var immediate = 0
         while await world.loop.reconcileNext() != nil { immediate += 1 }
         #expect(immediate == 6)
@@ -110,7 +110,7 @@ private let w = TestWorld.key("w")
         world.interceptor.clear()
         _ = await world.loop.reconcileNext()
         #expect(try await world.cluster.conditions("w") == ["Ready=False/Unavailable", "Reconciling=True/Unavailable"])
-        #expect(world.interceptor.writes == ["PUT widgets/w/status", "POST events"])
+        #expect(world.interceptor.writes == ["PATCH widgets/w/status", "POST events"])
         world.interceptor.clear()
         world.clock.advance(by: .seconds(10))
         _ = await world.loop.reconcileNext()
@@ -160,7 +160,7 @@ private let w = TestWorld.key("w")
         let first = try await writer.write(status, over: try #require(world.loop.store[w]))
         #expect(first?.status == Widget.Status(observedGeneration: 1, intended: 3))
         #expect(try await writer.write(status, over: try #require(world.loop.store[w])) == nil)
-        #expect(world.interceptor.writes == ["PUT widgets/w/status"])
+        #expect(world.interceptor.writes == ["PATCH widgets/w/status"])
         var other = status
         other.intended = 4
         #expect(try await writer.write(other, over: try #require(world.loop.store[w])) != nil)
@@ -220,7 +220,7 @@ private let w = TestWorld.key("w")
         // The first status write reaches a server that refuses it, and meanwhile the user edits.
         let edited = Mutex(false)
         world.interceptor.before { request in
-            guard request.isRequest("PUT widgets/w/status"), !edited.withLock({ $0 }) else { return nil }
+            guard request.isRequest("PATCH widgets/w/status"), !edited.withLock({ $0 }) else { return nil }
             return .failure(503, "ServiceUnavailable")
         }
         try await world.cluster.resize("w", to: 9)

@@ -50,6 +50,18 @@ private struct Watched: Sendable {
         #expect(script.heardCount >= 6)
     }
 
+    @Test func `an optional kind that is not there is empty, and looked for again`() async {
+        let script = WatchScript([
+            .failure(404, "NotFound"), .failure(404, "NotFound"), .watch(initial([a], at: 9), hangUp),
+            .failure(404, "NotFound"), .watch([], .unavailable),
+        ])
+        let watched = Watched()
+        await script.run(watched.store, isOptional: true)
+        #expect(watched.changes == ["+a", "-a"], "its definition came and went")
+        #expect(watched.store.isSynced && !watched.store.isServed)
+        #expect(!script.reports.contains { $0.contains("notFound") })
+    }
+
     @Test func `half of the objects are never the whole`() async {
         let script = WatchScript([.watch([line("ADDED", a)], .unavailable), .silence([line("ADDED", b)])])
         let watched = Watched()

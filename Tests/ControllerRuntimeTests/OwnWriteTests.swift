@@ -29,7 +29,7 @@ private let service = ObjectReference(type: Service.resourceType, namespace: "ns
 
     @Test func `after a status write without a reply nothing is written until the object was read`() async throws {
         let world = try await TestWorld.withWidget()
-        world.interceptor.after { $0.isRequest("PUT widgets/w/status") ? .failure(504, "Timeout") : nil }
+        world.interceptor.after { $0.isRequest("PATCH widgets/w/status") ? .failure(504, "Timeout") : nil }
         world.interceptor.before { $0.isRequest("GET widgets/w") ? .failure(503, "ServiceUnavailable") : nil }
         _ = await world.loop.reconcileNext()
         #expect(try await world.cluster.widget("w")?.status?.intended == 3)
@@ -47,7 +47,7 @@ private let service = ObjectReference(type: Service.resourceType, namespace: "ns
         #expect(world.interceptor.writes == [])
         world.interceptor.before { _ in nil }
         try await world.settle()
-        #expect(world.interceptor.writes.filter { $0 == "PUT widgets/w/status" }.count == 2, "the intent was known")
+        #expect(world.interceptor.writes.filter { $0 == "PATCH widgets/w/status" }.count == 2, "the intent was known")
         #expect(try await world.cluster.conditions("w") == ["Ready=True/Made"])
     }
 

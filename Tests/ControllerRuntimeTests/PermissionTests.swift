@@ -66,15 +66,15 @@ extension HTTPReply {
         async let exit = manager.run()
         try await world.advance(until: "it is ready") { manager.missing == [] }
         interceptor.before {
-            $0.isRequest("PUT widgets/w/status") ? .denied("update", "widgets/status") : nil
+            $0.isRequest("PATCH widgets/w/status") ? .denied("patch", "widgets/status") : nil
         }
         try await world.cluster.create("w")
         try await world.advance(until: "it is missed") {
-            manager.missing == ["RBAC does not allow to update widgets.example.com/status"]
+            manager.missing == ["RBAC does not allow to patch widgets.example.com/status"]
         }
         interceptor.clear()
         try await world.advance(until: "five minutes", by: .seconds(1)) {
-            interceptor.log.filter { $0 == "PUT widgets/w/status" }.count >= 5
+            interceptor.log.filter { $0 == "PATCH widgets/w/status" }.count >= 5
         }
         interceptor.before { _ in nil }
         try await world.advance(until: "all is well", by: .seconds(1)) {

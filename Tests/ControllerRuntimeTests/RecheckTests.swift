@@ -146,7 +146,7 @@ extension TestWorld {
         let world = try await TestWorld.withWidget()
         let count = Mutex(0)
         world.interceptor.before { request in
-            guard request.isRequest("PUT widgets/w/status") else { return nil }
+            guard request.isRequest("PATCH widgets/w/status") else { return nil }
             return count.withLock { count in
                 count += 1
                 return count % 2 == 1 ? .failure(409, "Conflict") : nil

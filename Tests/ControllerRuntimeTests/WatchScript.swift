@@ -37,20 +37,23 @@ final class WatchScript: HTTPTransport {
     var heardCount: Int { state.withLock(\.heardCount) }
 
     /// Runs a watch over the script until it has asked for more than is written.
-    func run<Object: KubernetesResource>(_ store: ObjectStore<Object>) async {
-        let watch = Task { await self.watch(store).run() }
+    func run<Object: KubernetesResource>(_ store: ObjectStore<Object>, isOptional: Bool = false) async {
+        let watch = Task { await self.watch(store, isOptional: isOptional).run() }
         await exhausted.wait()
         watch.cancel()
         await watch.value
     }
 
-    func watch<Object: KubernetesResource>(_ store: ObjectStore<Object>) -> ObjectWatch<Object> {
+    func watch<Object: KubernetesResource>(
+        _ store: ObjectStore<Object>, isOptional: Bool = false
+    ) -> ObjectWatch<Object> {
         let client = KubernetesClient(
             transport: self, server: HTTPURL(origin: "http://127.0.0.1:1", path: "/"))
         // No jitter: every wait is over at once.
         let environment = RuntimeEnvironment(
             client: client, clock: .virtual(clock), random: { 0 }, report: { self.note($0) })
-        return ObjectWatch(store: store, selection: ObjectSelection(), environment: environment)
+        return ObjectWatch(
+            store: store, selection: ObjectSelection(), environment: environment, isOptional: isOptional)
     }
 
     private func note(_ report: RuntimeReport) {

@@ -100,7 +100,7 @@ import Testing
 }
 
 extension Traffic.Exchange {
-    fileprivate var isJobStatus: Bool { line == "PUT trainingjobs/train/status" }
+    fileprivate var isJobStatus: Bool { line == "PATCH trainingjobs/train/status" }
 
     fileprivate var resources: [JSONValue] { body.value(at: ["status", "resources"])?.arrayValue ?? [] }
 }

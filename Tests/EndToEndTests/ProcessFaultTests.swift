@@ -86,7 +86,12 @@ import Testing
                 story.world.cluster.endWatches()
             }
             try await story.waitForEvent { story.traffic.hasFired }
+            let cut = ContinuousClock.now
             #expect(try await story.waitForExit(atMost: .seconds(60)) == Self.leadershipLost)
+            // Renewed at most 2.5 s before the cut: 10 s of changes at Google, 15 s of life, from the last renewal on.
+            #expect(ContinuousClock.now - cut < .seconds(17))
+            let last = story.traffic.poolChanges(.post).map(\.time).max() ?? cut
+            #expect(last - cut < .seconds(11), "a leader that cannot renew changes nothing at Google")
             story.traffic.setClusterAway(false)
             try story.startOperator()
             try await story.waitForJob("Complete and ComputeReleased") { $0.isDone }

@@ -29,7 +29,8 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
             "--leader-elect=false",
             "--leader-election-namespace", "ops", "--lease-duration=4", "--renew-deadline", "2.5", "--retry-period=0.5",
             "--health-address", "[::1]:0", "--concurrency=8", "--recheck-seconds", "60",
-            "--progress-interval-seconds=1.5", "--log-level", "debug")
+            "--progress-interval-seconds=1.5", "--log-level", "debug", "--tenant-accounts",
+            "a=one@p1.iam.gserviceaccount.com,a=two@p1.iam.gserviceaccount.com,b=one@p1.iam.gserviceaccount.com")
         #expect(
             command
                 == options {
@@ -50,6 +51,10 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
                     $0.recheckInterval = .seconds(60)
                     $0.progressInterval = .milliseconds(1500)
                     $0.logLevel = .debug
+                    $0.tenantAccounts = [
+                        "a": ["one@p1.iam.gserviceaccount.com", "two@p1.iam.gserviceaccount.com"],
+                        "b": ["one@p1.iam.gserviceaccount.com"],
+                    ]
                 })
     }
 
@@ -68,6 +73,10 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
     }
 
     static let wrong: [([String], String)] = [
+        (
+            required + ["--node-service-account", "nodes"],
+            "--node-service-account: expected an e-mail address, found nodes"
+        ),
         ([], "--trainer-image is required"),
         (required + ["--context", ""], "--context needs a value"),
         (required + ["--kube-api-qps", "0"], "--kube-api-qps: expected a number from 0.1 to 10000"),
@@ -93,6 +102,14 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
             "--google-endpoint: an emulator must be on this machine, such as http://127.0.0.1:8080"
         ),
         (required + ["--health-address", "8081"], "--health-address: expected HOST:PORT, or off"),
+        (
+            required + ["--tenant-accounts", "a=one@p1.iam.gserviceaccount.com,b"],
+            "--tenant-accounts: expected NAMESPACE=NAME@PROJECT.iam.gserviceaccount.com, found b"
+        ),
+        (
+            required + ["--tenant-accounts", "a=me@example.com"],
+            "--tenant-accounts: expected NAMESPACE=NAME@PROJECT.iam.gserviceaccount.com, found a=me@example.com"
+        ),
         (required + ["--log-level", "loud"], "--log-level: expected debug, info, warning or error"),
     ]
 

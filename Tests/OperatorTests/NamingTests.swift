@@ -14,10 +14,13 @@ import Testing
                     #expect(name.wholeMatch(of: /[a-z]([-a-z0-9]*[a-z0-9])?/) != nil)
                     #expect(name.wholeMatch(of: /ty-[0-9a-f]{16}-.*/) != nil)
                     names.insert(name)
+                    let last = Naming.nodePool(uid: uid, run: run, candidate: candidate, zone: zone, slice: 63)
+                    #expect(last.utf8.count <= 40 && last.hasSuffix("-63"))
+                    names.insert(last)
                 }
             }
         }
-        #expect(names.count == 27)
+        #expect(names.count == 54)
     }
 
     @Test func `a pod's host name fits a DNS label`() {
@@ -53,7 +56,7 @@ import Testing
     @Test func `run-relevant fields count`() {
         let hashes = [
             hash { _ in }, hash { $0.rerunToken = "2" }, hash { $0.trainer?.args = ["x"] },
-            hash { $0.accelerator.gpu.count = 2 }, hash { $0.inputs = nil }, hash { $0.checkpoint = nil },
+            hash { $0.accelerator?.gpu?.count = 2 }, hash { $0.inputs = nil }, hash { $0.checkpoint = nil },
             hash { $0.outputs = nil }, hash { $0.outputs?.required?[0].minBytes = 2 },
             hash { $0.backend.gke = .init(nodePool: .init(policy: .createPerRun, bootDisk: .init(sizeGiB: 200))) },
         ]

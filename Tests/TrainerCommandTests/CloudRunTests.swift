@@ -11,18 +11,10 @@ import TrainingContract
 
 /// The trainer against a simulated Cloud Storage over loopback.
 struct CloudRunTests {
-    /// A cloud with two buckets and a small dataset, and the environment of a pod beside it.
     private func withCloud(
         dataset: Bool = true, _ body: (SimulatedCloud, [String: String]) async throws -> Void
     ) async throws {
-        let cloud = SimulatedCloud(CloudConfiguration(clock: SystemClock(), inspection: .ofTests))
-        for bucket in ["data-bucket", "runs-bucket"] {
-            let url = try #require(HTTPURL("https://storage.googleapis.com/storage/v1/b?project=sandbox-project"))
-            let body = JSONValue.object(["name": .string(bucket)]).serialized()
-            let reply = await cloud.respond(
-                to: HTTPRequest(.post, url, headers: ["Content-Type": "application/json"], body: body))
-            #expect(reply.status == 200)
-        }
+        let cloud = try await CloudFixture.cloud()
         if dataset {
             for (stem, count) in [("train", 64), ("t10k", 20)] {
                 try cloud.putObject(
@@ -33,20 +25,17 @@ struct CloudRunTests {
                     bytes: idx([count], (0..<count).map { UInt8($0 % 10) }))
             }
         }
-        let server = try HTTPServer(handler: cloud)
-        let environment = [
-            "STORAGE_EMULATOR_HOST": server.origin, "ML_RUN_ID": "job-12345-r1",
-            "ML_INPUT_DATA_URI": "gs://data-bucket/", "ML_OUTPUT_URI": "gs://runs-bucket/runs/r1/",
-            "ML_CHECKPOINT_URI": "gs://runs-bucket/checkpoints/r1/",
-            "ML_PROGRESS_URI": "gs://runs-bucket/runs/r1/progress.json", "HP_EPOCHS": "2", "HP_BATCHSIZE": "32",
-        ]
-        do {
-            try await body(cloud, environment)
-        } catch {
-            await server.stop()
-            throw error
+        try await CloudFixture.serving(cloud) { origin in
+            try await body(
+                cloud,
+                [
+                    "STORAGE_EMULATOR_HOST": origin, "ML_RUN_ID": "job-12345-r1",
+                    "ML_INPUT_DATA_URI": "gs://data-bucket/", "ML_OUTPUT_URI": "gs://runs-bucket/runs/r1/",
+                    "ML_CHECKPOINT_URI": "gs://runs-bucket/checkpoints/r1/",
+                    "ML_PROGRESS_URI": "gs://runs-bucket/runs/r1/progress.json", "HP_EPOCHS": "2",
+                    "HP_BATCHSIZE": "32",
+                ])
         }
-        await server.stop()
     }
 
     private func idx(_ extents: [Int], _ bytes: [UInt8]) -> [UInt8] {

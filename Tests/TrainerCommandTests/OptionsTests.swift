@@ -34,6 +34,11 @@ struct OptionsTests {
         #expect(plan.runID == "local" && plan.attempt == 1)
     }
 
+    @Test func `an input that is mounted is read there`() throws {
+        let environment = pod.merging(["ML_INPUT_FASHION_MNIST_PATH": "/data/in"]) { $1 }
+        #expect(try plan([], environment).inputURI == "/data/in/")
+    }
+
     @Test func `empty variables count as absent`() throws {
         var environment = pod
         environment["ML_RESUME_URI"] = ""
@@ -49,7 +54,10 @@ struct OptionsTests {
             ("no output", "ML_OUTPUT_URI", nil, "there is no place for the outputs"),
             ("wrong place", "ML_OUTPUT_URI", "s3://bucket/x", "ML_OUTPUT_URI is \"s3://bucket/x\""),
             ("wrong bucket", "ML_OUTPUT_URI", "gs://B/x", "ML_OUTPUT_URI is \"gs://B/x\""),
-            ("several processes", "ML_WORLD_SIZE", "2", "ML_WORLD_SIZE is 2: this trainer runs in one process"),
+            ("too many processes", "ML_WORLD_SIZE", "257", "ML_WORLD_SIZE is 257: this trainer runs in at most 256"),
+            ("no coordinator", "ML_WORLD_SIZE", "2", "ML_WORLD_SIZE is 2, so ML_RANK and ML_COORDINATOR must be set"),
+            ("a fault unknown", "TRAINYARD_FAULT", "sleep=1", "TRAINYARD_FAULT is for tests and has \"sleep=1\""),
+            ("no grace", "ML_GRACE_PERIOD_SECONDS", "0", "ML_GRACE_PERIOD_SECONDS is \"0\""),
             ("wrong attempt", "ML_ATTEMPT", "0", "ML_ATTEMPT is \"0\""),
             ("wrong epochs", "HP_EPOCHS", "x", "HP_EPOCHS is \"x\""),
         ] as [(String, String, String?, String)])
@@ -65,6 +73,9 @@ struct OptionsTests {
 
     @Test(arguments: [
         ([], "a command is missing"), (["serve"], "\"serve\" is no command"), (["train", "--x"], "\"--x\" is no flag"),
+        (["download", "--data", "x"], "\"--data\" is no flag of download"),
+        (["kernels", "--json"], "\"--json\" is no flag"),
+        (["train", "--processes", "0"], "--processes needs a number from 1 to 64"),
         (["train", "--data"], "--data needs a value"), (["train", "--set", "x"], "--set needs NAME=VALUE"),
         (["train", "--set", "=1"], "--set needs NAME=VALUE"),
     ])

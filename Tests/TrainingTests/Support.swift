@@ -84,6 +84,9 @@ final class SmallRun: Sendable {
         var resumeURI: String?
         var checkpointURI: String? = "gs://bucket/checkpoints/run/"
         var checkpointIntervalSeconds: Double?
+        var gracePeriodSeconds: Double?
+        var world = WorldPlace.alone
+        var attempt = 1
         /// Answers to `shouldStop` before a yes; nil: never.
         var stepsBeforeStop: Int?
         var seconds = 0.0
@@ -109,9 +112,21 @@ final class SmallRun: Sendable {
         training: ImageDataset = patterns(count: 100, side: 12, seed: 1),
         test: ImageDataset = patterns(count: 40, side: 12, seed: 2)
     ) async throws(TrainingError) -> TrainingOutcome {
+        try await session(training: training, test: test).run()
+    }
+
+    /// What the processes of a world compare.
+    func fingerprint() async throws(TrainingError) -> String {
+        try await session(
+            training: patterns(count: 100, side: 12, seed: 1), test: patterns(count: 40, side: 12, seed: 2)
+        ).fingerprint
+    }
+
+    private func session(training: ImageDataset, test: ImageDataset) throws(TrainingError) -> TrainingSession {
         let settings = state.withLock { $0 }
-        let context = TrainingContext(
-            runID: "run", outputURI: "gs://bucket/runs/run/", checkpointURI: settings.checkpointURI,
+        var context = TrainingContext(
+            runID: "run", attempt: settings.attempt, outputURI: "gs://bucket/runs/run/",
+            checkpointURI: settings.checkpointURI,
             resumeURI: settings.resumeURI, checkpointIntervalSeconds: settings.checkpointIntervalSeconds,
             storage: memory.storage, shouldStop: { self.shouldStop() },
             now: { Timestamp(seconds: 1_700_000_000) },
@@ -124,14 +139,17 @@ final class SmallRun: Sendable {
             },
             report: { report in self.state.withLock { $0.reports.append(report) } },
             notice: { notice in self.state.withLock { $0.notices.append(notice) } })
-        let session = try TrainingSession(
+        context.gracePeriodSeconds = settings.gracePeriodSeconds
+        context.world = settings.world
+        return try TrainingSession(
             settings.configuration, context, training: training, test: test, architecture: smallArchitecture)
-        return try await session.run()
     }
 
     private func shouldStop() -> Bool {
         state.withLock { state in
-            guard let left = state.stepsBeforeStop else { return false }
+            // The processes of a world ask while they wait for each other too, any number of times.
+            let hasBegun = state.world.size == 1 || state.notices.contains(.gathered(size: state.world.size))
+            guard let left = state.stepsBeforeStop, hasBegun else { return false }
             state.stepsBeforeStop = left - 1
             return left <= 0
         }

@@ -190,4 +190,22 @@ struct TrainingSessionTests {
         #expect(written.count > 4)
         #expect(written.last == 14)
     }
+
+    @Test func `a run writes a checkpoint before its first step, so that a place it may not write to is found`() async {
+        let run = SmallRun()
+        run.memory.failWrites(endingIn: "manifest.json")
+        let error = await #expect(throws: TrainingError.self) { try await run.train() }
+        #expect(error?.code == .storageUnavailable)
+        #expect(run.reports.isEmpty)
+    }
+
+    /// A write takes a tenth of a second of this clock, a step two.
+    @Test(arguments: [(0.1, 1), (30.0, 0)]) func `a grace period that is too short is told once`(
+        grace: Double, count: Int
+    ) async throws {
+        let run = SmallRun { $0.gracePeriodSeconds = grace }
+        _ = try await run.train()
+        let told = run.notices.filter { if case .graceTooShort = $0 { true } else { false } }
+        #expect(told.count == count)
+    }
 }

@@ -8,6 +8,9 @@ public struct ImpersonatedAccount: Sendable, Hashable {
     /// The scope of every API that we call.
     public static let cloudPlatform = "https://www.googleapis.com/auth/cloud-platform"
 
+    /// `APIError.reason` of `.forbidden` where not a call was refused but the identity to make it with.
+    public static let refusedReason = "ImpersonationRefused"
+
     /// Its e-mail address.
     public let account: String
     public let scopes: [String]
@@ -119,6 +122,7 @@ struct AccountTokenRequest: TokenFetcher {
             guard error.code == .forbidden || error.code == .notFound else { throw error }
             var error = error
             error.code = .forbidden
+            error.reason = ImpersonatedAccount.refusedReason
             error.message =
                 "cannot act as \(account.account): it must exist, and these credentials need "
                 + "roles/iam.serviceAccountTokenCreator on it (\(error.message))"

@@ -62,10 +62,15 @@ public struct NodeNetworkConfig: Codable, Sendable, Hashable {
     public var enablePrivateNodes: Bool?
     /// `auto` makes the extra networks that GPUs of the larger machines use.
     public var acceleratorNetworkProfile: String?
+    /// Its name; nil: the cluster's.
+    public var subnetwork: String?
 
-    public init(enablePrivateNodes: Bool? = nil, acceleratorNetworkProfile: String? = nil) {
+    public init(
+        enablePrivateNodes: Bool? = nil, acceleratorNetworkProfile: String? = nil, subnetwork: String? = nil
+    ) {
         self.enablePrivateNodes = enablePrivateNodes
         self.acceleratorNetworkProfile = acceleratorNetworkProfile
+        self.subnetwork = subnetwork
     }
 }
 

@@ -42,7 +42,8 @@ struct CallKind: Sendable, Hashable {
     }
 }
 
-/// For whom a call is made: callers of one name take turns with those of another where calls wait for one another.
+/// For whom a call is made: callers of one name take turns with those of another where calls wait for one another, and
+/// `TenantTokens` chooses the identity by it.
 public enum CallOwner {
     @TaskLocal static var current = ""
 

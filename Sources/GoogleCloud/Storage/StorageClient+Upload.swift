@@ -42,8 +42,9 @@ extension StorageClient {
     /// Stores an object, as one request up to `resumableThresholdBytes` and as a resumable upload above.
     ///
     /// Interruptions are retried. The CRC32C goes with the metadata, so that the service refuses altered bytes, and the
-    /// reply's is compared. When a reply was lost and the precondition then fails because the bytes are already there,
-    /// that counts as success.
+    /// reply's is compared. When a reply was lost and the precondition then fails because the object is already there as
+    /// it was sent (bytes, type and metadata), that counts as success. With `ifGenerationMatch` 0 that is looked at after
+    /// the first request too: a connection that was reused and broke is sent over again below this layer.
     ///
     /// Maps to `POST upload/storage/v1/b/B/o?uploadType=multipart|resumable`.
     ///
@@ -88,6 +89,12 @@ private struct Upload: Sendable {
         options.ifGenerationMatch.map { [.init("ifGenerationMatch", String($0))] } ?? []
     }
 
+    /// Whether an object is what this upload would have made.
+    func isStored(as object: StorageObject) -> Bool {
+        object.size == source.size && object.crc32c == crc32c && object.contentType == options.contentType
+            && (object.metadata ?? [:]) == (options.metadata ?? [:])
+    }
+
     var metadata: JSONValue {
         var value: JSONValue = [
             "name": .string(name), "contentType": .string(options.contentType), "crc32c": .string(crc32c),
@@ -119,11 +126,16 @@ extension StorageClient {
         return bytes
     }
 
-    /// The stored object when it already has these bytes: what a lost reply leaves behind.
-    private func stored(_ upload: Upload) async throws(APIError) -> StorageObject? {
+    /// The stored object when a precondition failed because it is there as it was to be: what a lost reply leaves behind.
+    ///
+    /// - Parameter isRepeated: whether an earlier request may have had an effect that we did not learn of.
+    private func stored(
+        _ upload: Upload, after error: APIError, isRepeated: Bool
+    ) async throws(APIError) -> StorageObject? {
+        guard error.code == .preconditionFailed, isRepeated || upload.options.ifGenerationMatch == 0 else { return nil }
         do throws(APIError) {
             let object = try await object(upload.name, in: upload.bucket)
-            return object.size == upload.source.size && object.crc32c == upload.crc32c ? object : nil
+            return upload.isStored(as: object) ? object : nil
         } catch {
             if error.code == .notFound { return nil }
             throw error
@@ -139,9 +151,7 @@ extension StorageClient {
             do throws(APIError) {
                 return try await client.value(call)
             } catch {
-                if error.code == .preconditionFailed, attempt > 0, let object = try await stored(upload) {
-                    return object
-                }
+                if let object = try await stored(upload, after: error, isRepeated: attempt > 0) { return object }
                 guard Self.isInterruption(error), attempt < transfers.retries else { throw error }
                 attempt += 1
                 try await pause(attempt: attempt, after: error)
@@ -179,9 +189,7 @@ extension StorageClient {
             do throws(APIError) {
                 if let object = try await step(upload, &state, lastError: lastError) { return object }
             } catch {
-                if error.code == .preconditionFailed, state.isResumed, let object = try await stored(upload) {
-                    return object
-                }
+                if let object = try await stored(upload, after: error, isRepeated: state.isResumed) { return object }
                 guard Self.isInterruption(error), state.next != .giveUp else { throw error }
                 lastError = error
                 state.requestFailed()

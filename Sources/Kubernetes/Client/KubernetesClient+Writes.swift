@@ -36,29 +36,29 @@ extension KubernetesClient {
         try await send(.mergePatch(reference, patch, subresource: subresource, fieldManager: fieldManager))
     }
 
-    /// Replaces the status of the object as it was read: its uid and resource version are checked. Returns the object
-    /// as stored.
+    /// Changes the status of the object as it was read into `status`: its uid and resource version are checked. Returns
+    /// the object as stored.
     ///
-    /// Sends no spec: the API server takes everything but the status from what is stored.
+    /// Sends what differs, as a merge patch: members of the status that `Object.Status` does not know, because a newer
+    /// version wrote them, stay as they are. Within arrays they do not: those are sent whole.
     ///
     /// - Throws: `.conflict` when it changed since, `.notFound`, `.invalid` when the schema refuses the status.
-    public func replaceStatus<Object: CustomResource>(
-        of object: Object, with status: Object.Status
+    public func updateStatus<Object: CustomResource>(
+        of object: Object, to status: Object.Status
     ) async throws(APIError) -> Object {
-        let operation = "PUT \(Object.resourceType.plural)/status"
-        let encoded: JSONValue
+        let operation = "PATCH \(Object.resourceType.plural)/status"
+        let change: JSONValue
         do throws(JSONError) {
-            encoded = try JSONValue(encoding: status)
+            let old = try object.status.map { status throws(JSONError) in try JSONValue(encoding: status) }
+            change = try JSONValue(encoding: status).mergePatch(from: old ?? [:])
         } catch {
             throw APIError(.invalid, operation: operation, message: error.message)
         }
-        let metadata = object.metadata
-        var identity: JSONValue = ["name": .string(metadata.name)]
-        identity["namespace"] = metadata.namespace.map { .string($0) }
-        identity["uid"] = metadata.uid.map { .string($0) }
-        identity["resourceVersion"] = metadata.resourceVersion.map { .string($0) }
-        let request = KubernetesRequest.replace(
-            Object.resourceType, ["metadata": identity, "status": encoded], subresource: "status",
+        var preconditions: JSONValue = [:]
+        preconditions["uid"] = object.metadata.uid.map { .string($0) }
+        preconditions["resourceVersion"] = object.metadata.resourceVersion.map { .string($0) }
+        let request = KubernetesRequest.mergePatch(
+            ObjectReference(object), ["metadata": preconditions, "status": change], subresource: "status",
             fieldManager: fieldManager)
         return try await read(request).object(operation: operation)
     }

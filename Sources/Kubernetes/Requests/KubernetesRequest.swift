@@ -11,7 +11,7 @@ public struct KubernetesRequest: Sendable, Hashable {
     /// The forms of the reply that are wanted.
     public var accept = "application/json"
     public var body: JSONValue?
-    /// What errors and metrics call it, e.g. `PUT trainingjobs/status`.
+    /// What errors and metrics call it, e.g. `PATCH trainingjobs/status`.
     public var operation: String
     /// As `HTTPRequest.timeout`: for the whole call, or for the longest silence of a watch.
     public var timeout: Duration

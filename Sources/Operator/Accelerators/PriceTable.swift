@@ -9,6 +9,8 @@ public struct PriceTable: Sendable, Hashable {
     private var machines: [String: Price]
     /// Of one attached GPU; machine families with GPUs of their own have it in the machine's price.
     private var attachments: [String: Price]
+    /// Of one TPU chip, by the family of the machine type.
+    private var chips: [String: Price]
 
     private struct Price: Sendable, Hashable {
         var standard: Money?
@@ -16,19 +18,21 @@ public struct PriceTable: Sendable, Hashable {
 
         subscript(model: ProvisioningModel) -> Money? {
             switch model {
-            case .standard: standard
+            // What is reserved is paid for at the price on demand, at most.
+            case .standard, .reservationBound: standard
             case .spot: spot
             }
         }
     }
 
     /// The table that is compiled in.
-    public static let builtIn = PriceTable(date: "2026-08-03", machines: machinePrices, attachments: attachedGPUPrices)
+    public static let builtIn = PriceTable(
+        date: "2026-08-03", machines: machinePrices, attachments: attachedGPUPrices, chips: tpuChipPrices)
 
     /// How `status.cost.basis` names it.
     public var basis: String { overrides.map { "list \(date), own \($0.date)" } ?? "list price \(date)" }
 
-    /// What one machine with its GPUs costs an hour; nil when the list does not have it.
+    /// What one machine with its GPUs or TPU chips costs an hour; nil when the list does not have it.
     public func hourlyPrice(
         of machine: Accelerator.Machine, accelerator: String, model: ProvisioningModel, region: String
     ) -> Money? {
@@ -38,17 +42,21 @@ public struct PriceTable: Sendable, Hashable {
         {
             return own
         }
+        if let family = machine.type.split(separator: "-").first, let chip = chips["\(region) \(family)"]?[model] {
+            return chip * machine.acceleratorCount
+        }
         guard let base = machines["\(region) \(machine.type)"]?[model] else { return nil }
-        guard machine.type.hasPrefix("n1-") else { return base }
+        guard machine.type.hasPrefix("n1-"), machine.acceleratorCount > 0 else { return base }
         guard let gpu = attachments["\(region) \(accelerator)"]?[model] else { return nil }
         return base + gpu * machine.acceleratorCount
     }
 
     /// Reads the compiled-in text: a line that begins at the margin names a region, the others its prices.
-    private init(date: String, machines: String, attachments: String) {
+    private init(date: String, machines: String, attachments: String, chips: String) {
         self.date = date
         self.machines = PriceTable.parse(machines)
         self.attachments = PriceTable.parse(attachments)
+        self.chips = PriceTable.parse(chips)
     }
 
     private static func parse(_ text: String) -> [String: Price] {
@@ -80,6 +88,50 @@ public struct PriceTable: Sendable, Hashable {
         europe-west4
           nvidia-tesla-t4 367500 175000
           nvidia-tesla-v100 2604000 1044300
+        """
+
+    /// One TPU chip an hour, by the family of its machine types. v4: us-central2 only; v5e: dstackai/gpuhunt's
+    /// `tpu_pricing.json` of 2024-12, without spot prices by region; v5p and v6e: skypilot-catalog v8 (2026), Apache-2.0.
+    /// The list has no TPU7x.
+    private static let tpuChipPrices = """
+        us-central1
+          ct5lp 1200000 -
+          ct5p 4200000 836000
+          ct6e 2700000 544000
+        us-central2
+          ct4p 3220000 921500
+        us-east1
+          ct5p 4200000 836000
+          ct6e 2700000 544000
+        us-east4
+          ct6e 2700000 578000
+        us-east5
+          ct5lp 1200000 -
+          ct5p 4200000 1680000
+          ct6e 2700000 1215000
+        us-south1
+          ct5lp 1416000 -
+          ct5p 4779000 1316000
+          ct6e 2700000 1350000
+        us-west1
+          ct5lp 1200000 -
+          ct6e 2700000 544000
+        us-west4
+          ct5lp 1200000 -
+        europe-west1
+          ct5lp 1321300 -
+          ct5p 4459400 -
+        europe-west4
+          ct5lp 1560000 -
+          ct5p 4252500 1348000
+          ct6e 2970000 1037000
+        asia-southeast1
+          ct5lp 1560000 -
+          ct6e 2970000 363000
+        asia-northeast1
+          ct6e 3240000 943500
+        asia-south1
+          ct6e 3240000 -
         """
 
     /// `us-central1` of the zone `us-central1-a`.

@@ -43,15 +43,16 @@ extension Accelerator {
             "nvidia-h100-80gb", 80,
             [
                 row("a3-highgpu-1g", 1, 26, 234, [.spot]), row("a3-highgpu-2g", 2, 52, 468, [.spot]),
-                row("a3-highgpu-4g", 4, 104, 936, [.spot]), row("a3-highgpu-8g", 8, 208, 1872),
-                row("a3-edgegpu-8g", 8, 208, 1872),
+                row("a3-highgpu-4g", 4, 104, 936, [.spot]),
+                row("a3-highgpu-8g", 8, 208, 1872, [.standard, .spot, .reservationBound]),
+                row("a3-edgegpu-8g", 8, 208, 1872, [.standard, .spot, .reservationBound]),
             ]),
-        gpu("nvidia-h100-mega-80gb", 80, [row("a3-megagpu-8g", 8, 208, 1872)]),
-        gpu("nvidia-h200-141gb", 141, [row("a3-ultragpu-8g", 8, 224, 2952, [.spot])]),
-        gpu("nvidia-b200", 180, [row("a4-highgpu-8g", 8, 224, 3968, [.spot])]),
-        // GB200 and GB300 are sold by reservation only: no provisioning model of this version fits yet.
-        gpu("nvidia-gb200", 186, [row("a4x-highgpu-4g", 4, 140, 884, [], isArm: true)]),
-        gpu("nvidia-gb300", 288, [row("a4x-maxgpu-4g-metal", 4, 144, 960, [], isArm: true)]),
+        gpu("nvidia-h100-mega-80gb", 80, [row("a3-megagpu-8g", 8, 208, 1872, [.standard, .spot, .reservationBound])]),
+        gpu("nvidia-h200-141gb", 141, [row("a3-ultragpu-8g", 8, 224, 2952, [.spot, .reservationBound])]),
+        gpu("nvidia-b200", 180, [row("a4-highgpu-8g", 8, 224, 3968, [.spot, .reservationBound])]),
+        // Sold by reservation only.
+        gpu("nvidia-gb200", 186, [row("a4x-highgpu-4g", 4, 140, 884, [.reservationBound], isArm: true)]),
+        gpu("nvidia-gb300", 288, [row("a4x-maxgpu-4g-metal", 4, 144, 960, [.reservationBound], isArm: true)]),
         gpu(
             "nvidia-rtx-pro-6000", 96,
             [

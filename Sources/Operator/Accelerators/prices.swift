@@ -39,6 +39,19 @@ extension PriceTable {
           n1-standard-32 1875088 375560
           n1-standard-64 3750176 751120
           n1-standard-96 5625264 1126680
+          e2-standard-2 82666 43164
+          e2-standard-4 165332 86328
+          e2-standard-8 330665 172656
+          e2-standard-16 661329 345312
+          e2-standard-32 1322658 690624
+          n2-standard-4 239612 93320
+          n2-standard-8 479224 186640
+          n2-standard-16 958448 373280
+          n2-standard-32 1916896 746560
+          c3-standard-4 248724 117016
+          c3-standard-8 497448 234032
+          c3-standard-22 1367981 643588
+          c3-standard-44 2735962 1287176
         europe-west1
           a3-highgpu-1g 12171231 4758275
           a3-highgpu-2g 24342462 9516549
@@ -63,6 +76,19 @@ extension PriceTable {
           n1-standard-32 1672056 697280
           n1-standard-64 3344112 1394560
           n1-standard-96 5016168 2091840
+          e2-standard-2 73715 35704
+          e2-standard-4 147431 71408
+          e2-standard-8 294862 142816
+          e2-standard-16 589724 285632
+          e2-standard-32 1179447 571264
+          n2-standard-4 213668 46888
+          n2-standard-8 427336 93776
+          n2-standard-16 854672 187552
+          n2-standard-32 1709344 375104
+          c3-standard-4 221991 84776
+          c3-standard-8 443981 169552
+          c3-standard-22 1220948 466268
+          c3-standard-44 2441896 932536
         europe-west4
           a2-highgpu-1g 3747972 1692835
           a2-highgpu-2g 7495944 3385670
@@ -96,6 +122,19 @@ extension PriceTable {
           n1-standard-32 1673344 972240
           n1-standard-64 3346688 1944480
           n1-standard-96 5020032 2916720
+          e2-standard-2 73772 35264
+          e2-standard-4 147544 70528
+          e2-standard-8 295088 141056
+          e2-standard-16 590176 282112
+          e2-standard-32 1180353 564224
+          n2-standard-4 213832 77736
+          n2-standard-8 427664 155472
+          n2-standard-16 855328 310944
+          n2-standard-32 1710656 621888
+          c3-standard-4 211688 89376
+          c3-standard-8 423377 178752
+          c3-standard-22 1164286 491568
+          c3-standard-44 2328572 983136
         us-central1
           a2-highgpu-1g 3673385 1928020
           a2-highgpu-2g 7346770 3856040
@@ -128,6 +167,19 @@ extension PriceTable {
           n1-standard-32 1519992 536080
           n1-standard-64 3039984 1072160
           n1-standard-96 4559976 1608240
+          e2-standard-2 67011 40212
+          e2-standard-4 134023 80424
+          e2-standard-8 268046 160848
+          e2-standard-16 536091 321696
+          e2-standard-32 1072183 643392
+          n2-standard-4 194236 92120
+          n2-standard-8 388472 184240
+          n2-standard-16 776944 368480
+          n2-standard-32 1553888 736960
+          c3-standard-4 201608 49400
+          c3-standard-8 403216 98800
+          c3-standard-22 1108844 271700
+          c3-standard-44 2217688 543400
         us-east1
           a2-highgpu-1g 3673385 1928020
           a2-highgpu-2g 7346770 3856040
@@ -151,6 +203,19 @@ extension PriceTable {
           n1-standard-32 1519992 536080
           n1-standard-64 3039984 1072160
           n1-standard-96 4559976 1608240
+          e2-standard-2 67011 40212
+          e2-standard-4 134023 80424
+          e2-standard-8 268046 160848
+          e2-standard-16 536091 321696
+          e2-standard-32 1072183 643392
+          n2-standard-4 194236 92120
+          n2-standard-8 388472 184240
+          n2-standard-16 776944 368480
+          n2-standard-32 1553888 736960
+          c3-standard-4 201608 49400
+          c3-standard-8 403216 98800
+          c3-standard-22 1108844 271700
+          c3-standard-44 2217688 543400
         us-east4
           a2-ultragpu-1g 5707732 2367253
           a2-ultragpu-2g 11415465 4734507
@@ -179,6 +244,19 @@ extension PriceTable {
           n1-standard-32 1711880 438040
           n1-standard-64 3423760 876080
           n1-standard-96 5135640 1314120
+          e2-standard-2 75471 41380
+          e2-standard-4 150942 82760
+          e2-standard-8 301883 165520
+          e2-standard-16 603767 331040
+          e2-standard-32 1207533 662080
+          n2-standard-4 218756 50072
+          n2-standard-8 437512 100144
+          n2-standard-16 875024 200288
+          n2-standard-32 1750048 400576
+          c3-standard-4 201608 57248
+          c3-standard-8 403216 114496
+          c3-standard-22 1108844 314864
+          c3-standard-44 2217688 629728
         us-east5
           a2-ultragpu-1g 5564915 1777848
           a2-ultragpu-2g 11129830 3555695
@@ -193,11 +271,37 @@ extension PriceTable {
           g4-standard-96 9899846 3960000
           g4-standard-192 19799692 7920000
           g4-standard-384 39599384 15840000
+          e2-standard-2 67011 23252
+          e2-standard-4 134023 46504
+          e2-standard-8 268046 93008
+          e2-standard-16 536091 186016
+          e2-standard-32 1072183 372032
+          n2-standard-4 194236 91904
+          n2-standard-8 388472 183808
+          n2-standard-16 776944 367616
+          n2-standard-32 1553888 735232
+          c3-standard-4 201608 61848
+          c3-standard-8 403216 123696
+          c3-standard-22 1108844 340164
+          c3-standard-44 2217688 680328
         us-south1
           g4-standard-48 4499930 1799820
           g4-standard-96 8999860 3599640
           g4-standard-192 17999720 7199280
           g4-standard-384 35999440 14398560
+          e2-standard-2 79073 25476
+          e2-standard-4 158147 50952
+          e2-standard-8 316294 101904
+          e2-standard-16 632588 203808
+          e2-standard-32 1265176 407616
+          n2-standard-4 229198 51048
+          n2-standard-8 458397 102096
+          n2-standard-16 916794 204192
+          n2-standard-32 1833588 408384
+          c3-standard-4 237897 25192
+          c3-standard-8 475795 50384
+          c3-standard-22 1308436 138556
+          c3-standard-44 2616872 277112
         us-west1
           a2-highgpu-1g 3673385 1928020
           a2-highgpu-2g 7346770 3856040
@@ -225,6 +329,19 @@ extension PriceTable {
           n1-standard-32 1519992 536080
           n1-standard-64 3039984 1072160
           n1-standard-96 4559976 1608240
+          e2-standard-2 67011 40212
+          e2-standard-4 134023 80424
+          e2-standard-8 268046 160848
+          e2-standard-16 536091 321696
+          e2-standard-32 1072183 643392
+          n2-standard-4 194236 92120
+          n2-standard-8 388472 184240
+          n2-standard-16 776944 368480
+          n2-standard-32 1553888 736960
+          c3-standard-4 201608 49400
+          c3-standard-8 403216 98800
+          c3-standard-22 1108844 271700
+          c3-standard-44 2217688 543400
         us-west2
           n1-standard-4 228215 92325
           n1-standard-8 456430 184650
@@ -232,6 +349,19 @@ extension PriceTable {
           n1-standard-32 1825720 738600
           n1-standard-64 3651440 1477200
           n1-standard-96 5477160 2215800
+          e2-standard-2 80490 24824
+          e2-standard-4 160980 49648
+          e2-standard-8 321960 99296
+          e2-standard-16 643919 198592
+          e2-standard-32 1287838 397184
+          n2-standard-4 233304 76320
+          n2-standard-8 466608 152640
+          n2-standard-16 933216 305280
+          n2-standard-32 1866432 610560
+          c3-standard-4 242353 46136
+          c3-standard-8 484706 92272
+          c3-standard-22 1332942 253748
+          c3-standard-44 2665883 507496
         us-west3
           a2-highgpu-1g 4325069 2594965
           a2-highgpu-2g 8650137 5189930
@@ -247,6 +377,19 @@ extension PriceTable {
           n1-standard-32 1825720 641000
           n1-standard-64 3651440 1282000
           n1-standard-96 5477160 1923000
+          e2-standard-2 80490 21192
+          e2-standard-4 160980 42384
+          e2-standard-8 321960 84768
+          e2-standard-16 643919 169536
+          e2-standard-32 1287838 339072
+          n2-standard-4 233304 78896
+          n2-standard-8 466608 157792
+          n2-standard-16 933216 315584
+          n2-standard-32 1866432 631168
+          c3-standard-4 242353 145400
+          c3-standard-8 484706 290800
+          c3-standard-22 1332942 799700
+          c3-standard-44 2665883 1599400
         us-west4
           a2-highgpu-1g 3934355 1816835
           a2-highgpu-2g 7868710 3633670
@@ -275,5 +418,18 @@ extension PriceTable {
           n1-standard-32 1711880 486120
           n1-standard-64 3423760 972240
           n1-standard-96 5135640 1458360
+          e2-standard-2 75471 9088
+          e2-standard-4 150942 18176
+          e2-standard-8 301883 36352
+          e2-standard-16 603767 72704
+          e2-standard-32 1207533 145408
+          n2-standard-4 218748 112208
+          n2-standard-8 437496 224416
+          n2-standard-16 874992 448832
+          n2-standard-32 1749984 897664
+          c3-standard-4 227071 78096
+          c3-standard-8 454142 156192
+          c3-standard-22 1248891 429528
+          c3-standard-44 2497782 859056
         """
 }

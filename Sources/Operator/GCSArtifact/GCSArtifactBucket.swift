@@ -30,8 +30,21 @@ enum GCSArtifactBucket {
         guard let referenced = observation.referenced else {
             return wait("there is no GCSArtifact \(name)", observation)
         }
-        if referenced.isReady { return nil }
-        return wait("bucketRef: \(name) is not ready: \(referenced.message)", observation)
+        guard referenced.isReady else {
+            return wait("bucketRef: \(name) is not ready: \(referenced.message)", observation)
+        }
+        return obstacle(observation).map { wait("bucketRef: \(name): \($0)", observation) }
+    }
+
+    /// What is wrong with the bucket of a prefix, which its own artifact may not have seen yet.
+    private static func obstacle(_ observation: Observation) -> String? {
+        let bucket = "the bucket \(observation.referenced?.bucket ?? "")"
+        return switch observation.bucket {
+        case .notLooked: nil
+        case .absent: "\(bucket) is gone"
+        case .forbidden(let message): "\(bucket) cannot be read: \(message)"
+        case .found: observation.ownBucket == nil ? "\(bucket) is not ours any more" : nil
+        }
     }
 
     private static func wait(_ message: String, _ observation: Observation) -> Decision {
@@ -122,8 +135,14 @@ enum GCSArtifactBucket {
             steps: [.cloud(.createBucket(configuration(spec, observation), owner: observation.owner))],
             status: observation.status,
             situation: .waiting(.creatingBucket, "creating the bucket \(spec.name)"),
-            // Not at once: a name that nobody shows and that cannot be had must not be asked for without pause.
-            next: .after(observation.configuration.pollInterval))
+            next: .after(nextLook(observation)))
+    }
+
+    /// Soon, and less and less soon: the bucket is there as a rule when its create has ended, but a name that nobody shows
+    /// and that cannot be had must not be asked for without pause.
+    private static func nextLook(_ observation: Observation) -> Duration {
+        let age = observation.status.resources.first?.intentTime.map { observation.now - $0 } ?? .zero
+        return min(observation.configuration.pollInterval, max(.seconds(1), age))
     }
 
     /// The create follows its intent closely: from the intent's age, a deletion tells how long a create that nobody saw

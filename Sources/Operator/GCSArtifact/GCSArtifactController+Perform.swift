@@ -4,18 +4,26 @@ public import HTTP
 import Kubernetes
 
 extension GCSArtifactController {
+    private static var parallelDeletions: Int { 8 }
+
     public func perform(_ action: GCSArtifactAction) async throws(APIError) {
+        try await CallOwner.named(action.owner.namespace ?? "") { () async throws(APIError) in
+            try await change(action)
+        }
+    }
+
+    private func change(_ action: GCSArtifactAction) async throws(APIError) {
         switch action {
         case .createBucket(let bucket, let owner): try await create(bucket, owner)
         case .patchBucket(let name, let patch, let metageneration, let owner):
             try await requireOurs(name, owner: owner)
             _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
         case .adoptBucket(let name, let metageneration, let owner): try await adopt(name, metageneration, owner)
-        case .writeManifest(let bytes, let place): try await write(bytes, to: place)
+        case .writeManifest(let bytes, let place, _): try await write(bytes, to: place)
         case .deleteObjects(let objects, let bucket, let owner):
             let artifact = try await requireConfirmedDeletion(owner)
             try await requireOurs(bucket, owner: artifact.spec.bucket == nil ? nil : owner)
-            for object in objects { try await delete(object, in: bucket) }
+            try await delete(objects, in: bucket)
         case .deleteBucket(let name, let owner):
             _ = try await requireConfirmedDeletion(owner)
             let bucket = try await requireOurs(name, owner: owner)
@@ -65,11 +73,32 @@ extension GCSArtifactController {
         }
     }
 
-    private func delete(_ object: ObjectGeneration, in bucket: String) async throws(APIError) {
+    /// Some at a time: one after the other, a batch would take as long as fifty calls.
+    private func delete(_ objects: [ObjectGeneration], in bucket: String) async throws(APIError) {
+        let results = await withTaskGroup(of: Result<Void, APIError>.self) { group in
+            var rest = objects[...]
+            for object in rest.prefix(Self.parallelDeletions) {
+                group.addTask { await self.delete(object, in: bucket) }
+            }
+            rest = rest.dropFirst(Self.parallelDeletions)
+            var results: [Result<Void, APIError>] = []
+            while let result = await group.next() {
+                results.append(result)
+                // After a failure nothing more is begun.
+                guard case .success = result, let object = rest.popFirst() else { continue }
+                group.addTask { await self.delete(object, in: bucket) }
+            }
+            return results
+        }
+        for result in results { try result.get() }
+    }
+
+    private func delete(_ object: ObjectGeneration, in bucket: String) async -> Result<Void, APIError> {
         do throws(APIError) {
             try await storage.deleteObject(object.name, in: bucket, generation: object.generation)
-        } catch  where error.code == .notFound {
-            return
+            return .success(())
+        } catch {
+            return error.code == .notFound ? .success(()) : .failure(error)
         }
     }
 
@@ -95,9 +124,9 @@ extension GCSArtifactController {
         else { throw changed("the deletion is no longer confirmed") }
         guard try await !isKindGoing() else { throw changed("the kind is being removed: data stays") }
         let here = ObjectSelection(namespace: owner.namespace)
+        let neighbours = Self.hasTenants(live) ? try await kubernetes.list(GCSArtifact.self, here).items : []
         let users = Self.users(
-            of: live, jobs: try await kubernetes.list(TrainingJob.self, here).items,
-            artifacts: try await kubernetes.list(GCSArtifact.self, here).items)
+            of: live, jobs: try await kubernetes.list(TrainingJob.self, here).items, artifacts: neighbours)
         guard users.isEmpty else { throw changed("the data is used by \(users.joined(separator: ", "))") }
         return live
     }

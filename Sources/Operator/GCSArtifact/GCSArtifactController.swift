@@ -3,6 +3,7 @@ import Encoding
 public import GoogleCloud
 public import HTTP
 public import Kubernetes
+import Synchronization
 public import Telemetry
 
 /// Keeps buckets as described and publishes verified runs as versions: reads the world for the plan, and does what it
@@ -13,13 +14,20 @@ public final class GCSArtifactController: Controller {
     /// Files of one version.
     private static let maximumFileCount = 20_000
     private static let maximumManifestBytes = 16 << 20
+    /// How old a shared look at a bucket may be.
+    private static let lookAge: Duration = .seconds(2)
 
     let configuration: OperatorConfiguration
     let kubernetes: KubernetesClient
     let storage: StorageClient
     private let clock: any WallClock
     private let artifacts: ObjectStore<GCSArtifact>
+    private let places: ArtifactPlaces
     private let jobs: ObjectStore<TrainingJob>
+    /// The looks of prefixes at the bucket that they lie in, shared within a namespace: its artifacts ask as one account.
+    private let homes = SharedReads<ObjectKey, Bucket>()
+    /// The number of the cluster's project, once a bucket told: it never changes.
+    private let projectNumber = Mutex<Int64?>(nil)
 
     public init(
         configuration: OperatorConfiguration, kubernetes: KubernetesClient, storage: StorageClient,
@@ -30,6 +38,7 @@ public final class GCSArtifactController: Controller {
         self.storage = storage
         self.clock = clock
         artifacts = cache.store(GCSArtifact.self)
+        places = ArtifactPlaces(of: artifacts)
         jobs = cache.store(TrainingJob.self)
     }
 
@@ -63,6 +72,13 @@ public final class GCSArtifactController: Controller {
 
 extension GCSArtifactController {
     public func observe(_ object: GCSArtifact) async throws(APIError) -> GCSArtifactObservation {
+        // Cloud Storage is asked as whom the namespace stands for.
+        try await CallOwner.named(object.metadata.namespace ?? "") { () async throws(APIError) in
+            try await look(at: object)
+        }
+    }
+
+    private func look(at object: GCSArtifact) async throws(APIError) -> GCSArtifactObservation {
         var observation = GCSArtifactObservation(artifact: object, configuration: configuration, now: clock.now)
         if object.metadata.isDeleting {
             try await observeDeletion(&observation)
@@ -71,24 +87,36 @@ extension GCSArtifactController {
         observation.referenced = referenced(by: object)
         observation.conflict = conflict(with: object)
         guard observation.conflict == nil else { return observation }
-        if let name = object.spec.bucket?.name, GoogleNames.isBucket(name) {
-            observation.bucket = try await bucket(name, known: object.status?.bucket)
+        // In prefix mode too: what somebody did to the bucket since its own artifact looked is seen before data goes there.
+        let referenced = observation.referenced?.isReady == true ? observation.referenced?.bucket : nil
+        if let name = object.spec.bucket?.name ?? referenced, GoogleNames.isBucket(name) {
+            let place = object.spec.bucket == nil ? ObjectKey(namespace: object.metadata.namespace, name: name) : nil
+            observation.bucket = try await bucket(name, known: object.status?.bucket, sharedAs: place)
         }
         try await observeRuns(&observation)
         return observation
     }
 
-    /// - Parameter known: as the status has it; saves the question for the project once that is settled.
+    /// - Parameters:
+    ///   - known: as the status has it; saves the question for the project once that is settled.
+    ///   - key: an answer that somebody with this key got some seconds ago will do.
     private func bucket(
-        _ name: String, known: GCSArtifact.Status.BucketStatus?
+        _ name: String, known: GCSArtifact.Status.BucketStatus?, sharedAs key: ObjectKey? = nil
     ) async throws(APIError) -> BucketObservation {
         let bucket: Bucket
         do throws(APIError) {
-            bucket = try await storage.bucket(name)
+            if let key {
+                let clock = clock
+                bucket = try await homes[key].value(notOlderThan: Self.lookAge, uptime: { clock.uptime }) {
+                    () async throws(APIError) in try await storage.bucket(name)
+                }
+            } else {
+                bucket = try await storage.bucket(name)
+            }
         } catch {
             switch error.code {
             case .notFound: return .absent
-            case .forbidden: return .forbidden(error.message)
+            case .forbidden where error.reason != ImpersonatedAccount.refusedReason: return .forbidden(error.message)
             default: throw error
             }
         }
@@ -103,9 +131,13 @@ extension GCSArtifactController {
 
     /// Labels can be set by anybody on a bucket of theirs: only one that our project lists can be ours.
     private func isInProject(_ bucket: Bucket) async throws(APIError) -> Bool {
-        try await storage.buckets(project: configuration.cluster.project, prefix: bucket.name).contains {
-            $0.name == bucket.name && $0.projectNumber == bucket.projectNumber
+        if let number = projectNumber.withLock({ $0 }) { return bucket.projectNumber == number }
+        let own = try await storage.buckets(project: configuration.cluster.project, prefix: bucket.name)
+        guard own.contains(where: { $0.name == bucket.name && $0.projectNumber == bucket.projectNumber }) else {
+            return false
         }
+        projectNumber.withLock { $0 = bucket.projectNumber }
+        return true
     }
 
     private func referenced(by object: GCSArtifact) -> ReferencedBucket? {
@@ -123,12 +155,13 @@ extension GCSArtifactController {
     /// An older artifact whose place is ours, contains ours, or lies in ours.
     private func conflict(with object: GCSArtifact) -> String? {
         guard let place = place(of: object) else { return nil }
-        return artifacts.objects { other in
-            guard other.metadata.uid != object.metadata.uid, Self.isOlder(other, than: object),
-                let theirs = self.place(of: other), theirs.bucket == place.bucket
-            else { return false }
-            return theirs.path.hasPrefix(place.path) || place.path.hasPrefix(theirs.path)
-        }.map { "\($0.metadata.namespace ?? "")/\($0.metadata.name)" }.min()
+        return places.keys(near: place).compactMap { key -> String? in
+            guard let other = artifacts[key], other.metadata.uid != object.metadata.uid,
+                Self.isOlder(other, than: object), let theirs = self.place(of: other), theirs.bucket == place.bucket,
+                theirs.path.hasPrefix(place.path) || place.path.hasPrefix(theirs.path)
+            else { return nil }
+            return "\(other.metadata.namespace ?? "")/\(other.metadata.name)"
+        }.min()
     }
 
     private func place(of artifact: GCSArtifact) -> StorageURI? {
@@ -150,9 +183,7 @@ extension GCSArtifactController {
 
     private func observeRuns(_ observation: inout GCSArtifactObservation) async throws(APIError) {
         let artifact = observation.artifact
-        let isInPlace =
-            observation.spec.bucket == nil ? observation.referenced?.isReady == true : observation.ownBucket != nil
-        guard artifact.spec.layout != .flat, isInPlace, let place = observation.place else { return }
+        guard artifact.spec.layout != .flat, observation.ownBucket != nil, let place = observation.place else { return }
         let candidates = jobs.objects(in: artifact.metadata.namespace) { job in
             Self.isVerified(job) && job.spec.outputs?.artifactRef.name == artifact.metadata.name
         }
@@ -234,9 +265,12 @@ extension GCSArtifactController {
     /// Runs that still write or read below the artifact's place, and artifacts in its bucket.
     private func users(of artifact: GCSArtifact) -> [String] {
         let namespace = artifact.metadata.namespace
-        return Self.users(
-            of: artifact, jobs: jobs.objects(in: namespace), artifacts: artifacts.objects(in: namespace))
+        let neighbours = Self.hasTenants(artifact) ? artifacts.objects(in: namespace) : []
+        return Self.users(of: artifact, jobs: jobs.objects(in: namespace), artifacts: neighbours)
     }
+
+    /// Whether the deletion of an artifact takes other artifacts' places along: only then they matter.
+    static func hasTenants(_ artifact: GCSArtifact) -> Bool { artifact.spec.deletionPolicy == .deleteBucket }
 
     static func users(of artifact: GCSArtifact, jobs: [TrainingJob], artifacts: [GCSArtifact]) -> [String] {
         let running = jobs.filter { job in
@@ -244,7 +278,7 @@ extension GCSArtifactController {
             return run.prefix?.hasPrefix(uri) == true || run.checkpointPrefix?.hasPrefix(uri) == true
                 || run.inputs.contains { $0.uri?.hasPrefix(uri) == true }
         }.map { "TrainingJob \($0.metadata.name)" }
-        guard artifact.spec.deletionPolicy == .deleteBucket else { return running.sorted() }
+        guard hasTenants(artifact) else { return running.sorted() }
         let tenants = artifacts.filter { $0.spec.bucketRef?.name == artifact.metadata.name }
         return (running + tenants.map { "GCSArtifact \($0.metadata.name)" }).sorted()
     }

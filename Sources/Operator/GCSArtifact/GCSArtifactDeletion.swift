@@ -24,8 +24,9 @@ enum GCSArtifactDeletion {
         case .notLooked: return finalized(observation)
         case .absent: return absent(observation)
         case .forbidden(let message):
-            // A bucket that was never ours is none of our business.
-            guard observation.status.bucket?.owned == true else { return finalized(observation) }
+            // A bucket that was never ours is none of our business; a prefix that was in place had objects of ours.
+            let wasInPlace = observation.spec.bucket == nil && observation.status.uri != nil
+            guard observation.status.bucket?.owned == true || wasInPlace else { return finalized(observation) }
             return blocked(.permissionDenied, "the bucket cannot be read: \(message)", observation)
         case .found(let bucket, _):
             guard observation.ownBucket != nil else { return finalized(observation) }

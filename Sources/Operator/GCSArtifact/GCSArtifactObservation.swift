@@ -116,11 +116,20 @@ public enum GCSArtifactAction: Sendable, Hashable {
     /// Takes back a bucket that an earlier object of that name left, as it was read.
     case adoptBucket(String, metageneration: Int64, owner: ObjectReference)
     /// Writes a version's manifest once; done when there is one.
-    case writeManifest([UInt8], to: StorageURI)
+    case writeManifest([UInt8], to: StorageURI, owner: ObjectReference)
     /// Deletes these versions of objects for good.
     case deleteObjects([ObjectGeneration], in: String, owner: ObjectReference)
     /// Deletes the bucket, which is empty.
     case deleteBucket(String, owner: ObjectReference)
+
+    /// The object that it is done for.
+    var owner: ObjectReference {
+        switch self {
+        case .createBucket(_, let owner), .patchBucket(_, _, _, let owner), .adoptBucket(_, _, let owner),
+            .writeManifest(_, _, let owner), .deleteObjects(_, _, let owner), .deleteBucket(_, let owner):
+            owner
+        }
+    }
 }
 
 extension GCSArtifactObservation {

@@ -52,7 +52,7 @@ enum GCSArtifactVersions {
                 let place = observation.place.flatMap({ GCSArtifactManifest.place(version: run.id, in: $0) })
             else { continue }
             let manifest = GCSArtifactManifest(run, files: files, artifact: observation.artifact)
-            steps.append(.cloud(.writeManifest(manifest.bytes, to: place)))
+            steps.append(.cloud(.writeManifest(manifest.bytes, to: place, owner: observation.owner)))
         }
         return Decision(
             steps: steps, status: observation.status, situation: .ready,

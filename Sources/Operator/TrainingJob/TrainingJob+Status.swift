@@ -10,6 +10,7 @@ extension TrainingJob {
         public var run: Run?
         public var pendingRun: PendingRun?
         public var plan: PlanStatus?
+        public var queue: Queue?
         public var capacity: CapacityStatus?
         public var nodes: Nodes?
         public var restarts: Int?
@@ -38,6 +39,7 @@ extension TrainingJob {
             status.observedGeneration = observedGeneration
             status.conditions = conditions
             status.run = run
+            status.queue = queue
             status.capacity = capacity
             status.restarts = restarts
             status.restartsCountTowardsMax = restartsCountTowardsMax
@@ -94,6 +96,15 @@ extension TrainingJob {
         public var requestTime: Timestamp?
     }
 
+    /// Kueue's admission of the current run.
+    public struct Queue: Codable, Sendable, Hashable {
+        public var workload: String
+        public var clusterQueue: String?
+        /// The ResourceFlavor of the accelerators.
+        public var flavor: String?
+        public var admittedTime: Timestamp?
+    }
+
     /// The search for machines.
     public struct CapacityStatus: Codable, Sendable, Hashable {
         public struct Attempt: Codable, Sendable, Hashable {
@@ -112,6 +123,8 @@ extension TrainingJob {
         public var summary: String?
         public var nextAttemptTime: Timestamp?
         public var startTime: Timestamp?
+        public var pendingSince: Timestamp?
+        public var poolRun: Int?
         public var attemptCount: Int?
         @OrEmpty public var attempts: [Attempt]
 
@@ -135,6 +148,8 @@ extension TrainingJob {
         public var zone: String?
         public var node: String?
         public var exitCode: Int?
+        /// What `failurePolicy` made of its end.
+        public var action: String?
         public var fromStep: Int64?
         public var toStep: Int64?
         public var cost: String?
@@ -229,8 +244,10 @@ extension TrainingJob {
         public var reason: String?
         public var message: String?
         public var exitCode: Int?
+        public var signal: Int?
         public var node: String?
         public var zone: String?
+        public var logURL: String?
         public var hint: String?
         public var time: Timestamp?
     }

@@ -26,11 +26,13 @@ public struct TrainingJob: CustomResource, Codable {
         public var managedBy: String
         public var onSpecChange: OnSpecChange
         public var rerunToken: String?
+        public var priorityClassName: String?
         public var runtimeLimitSeconds: Int?
+        public var pendingDeadlineSeconds: Int?
         public var cleanup: Cleanup?
         public var backend: Backend
         public var trainer: Trainer?
-        public var accelerator: AcceleratorSpec
+        public var accelerator: AcceleratorSpec?
         public var capacity: Capacity?
         public var inputs: [Input]?
         public var checkpoint: Checkpoint?
@@ -63,34 +65,6 @@ public struct TrainingJob: CustomResource, Codable {
             verificationGraceSeconds: 900, childTTLSecondsAfterFinished: 86400, runHistoryLimit: 10)
     }
 
-    /// Where the run happens.
-    public struct Backend: Codable, Sendable, Hashable {
-        public enum Kind: String, Codable, Sendable, Hashable {
-            case gke = "GKE"
-        }
-
-        public struct GKE: Codable, Sendable, Hashable {
-            public var nodePool: NodePool?
-        }
-
-        public struct NodePool: Codable, Sendable, Hashable {
-            public enum Policy: String, Codable, Sendable, Hashable {
-                case createPerRun = "CreatePerRun"
-            }
-
-            public var policy: Policy
-            public var bootDisk: BootDisk?
-        }
-
-        public struct BootDisk: Codable, Sendable, Hashable {
-            public var sizeGiB: Int?
-            public var type: String?
-        }
-
-        public var type: Kind
-        public var gke: GKE?
-    }
-
     /// The container of every node.
     public struct Trainer: Codable, Sendable, Hashable {
         public struct Variable: Codable, Sendable, Hashable {
@@ -110,44 +84,28 @@ public struct TrainingJob: CustomResource, Codable {
         public var env: [Variable]?
         public var hyperparameters: [String: String]?
         public var numNodes: Int?
+        public var numProcPerNode: Int?
+        public var rendezvous: Rendezvous?
         public var resourcesPerNode: Resources?
+        public var sharedMemory: SharedMemory?
         public var serviceAccountName: String?
         public var terminationGracePeriodSeconds: Int
-    }
-
-    /// What each node carries.
-    public struct AcceleratorSpec: Codable, Sendable, Hashable {
-        public struct GPU: Codable, Sendable, Hashable {
-            public var type: String
-            public var count: Int
-            public var driverVersion: String
-        }
-
-        public var gpu: GPU
-    }
-
-    /// Where the machines may come from.
-    public struct Capacity: Codable, Sendable, Hashable {
-        public struct Candidate: Codable, Sendable, Hashable {
-            public var name: String
-            public var provisioningModel: ProvisioningModel
-            public var machineType: String?
-            public var zones: [String]?
-            public var maxWaitSeconds: Int?
-        }
-
-        public var candidates: [Candidate]
+        public var kernels: Kernels?
     }
 
     /// Data that the run reads.
     public struct Input: Codable, Sendable, Hashable {
         public enum Mode: String, Codable, Sendable, Hashable {
+            case mount = "Mount"
+            case download = "Download"
             case stream = "Stream"
         }
 
         public var name: String
         public var artifactRef: ArtifactReference
         public var mode: Mode
+        /// Where the container sees the files; with Mount and Download.
+        public var mountPath: String?
     }
 
     /// Names a GCSArtifact in the same namespace.
@@ -198,22 +156,17 @@ public struct TrainingJob: CustomResource, Codable {
     /// What happens when a pod fails.
     public struct FailurePolicy: Codable, Sendable, Hashable {
         public var maxRestarts: Int
+        public var rules: [Rule]?
         /// The CRD's default, for an absent `failurePolicy`.
         public static let standard = FailurePolicy(maxRestarts: 3)
     }
-}
-
-/// How Compute Engine gives out machines.
-public enum ProvisioningModel: String, Codable, Sendable, Hashable, CaseIterable {
-    case standard = "Standard"
-    case spot = "Spot"
 }
 
 /// The run-relevant part of the spec: what a run executes, kept in its ControllerRevision.
 public struct RunSpec: Codable, Sendable, Hashable {
     public var backend: TrainingJob.Backend
     public var trainer: TrainingJob.Trainer?
-    public var accelerator: TrainingJob.AcceleratorSpec
+    public var accelerator: TrainingJob.AcceleratorSpec?
     public var inputs: [TrainingJob.Input]?
     public var checkpoint: TrainingJob.Checkpoint?
     public var outputs: TrainingJob.Outputs?
@@ -221,6 +174,8 @@ public struct RunSpec: Codable, Sendable, Hashable {
 
     public init(_ spec: TrainingJob.Spec) {
         backend = spec.backend
+        // How long a pool is kept is a matter of money, not of what runs on it.
+        backend.gke?.nodePool?.keepIdleSeconds = nil
         trainer = spec.trainer
         accelerator = spec.accelerator
         inputs = spec.inputs

@@ -82,8 +82,8 @@ enum TrainingJobBudget {
     private static func smallestReserve(
         _ options: [CapacityOption], _ spec: RunSpec, _ observation: TrainingJobObservation
     ) -> Money? {
-        let prices = options.compactMap { TrainingJobCost.hourlyPrice(of: $0, spec, observation) }
-        return prices.min().map { reserve($0 * spec.shape.nodeCount, spec) }
+        let prices = options.compactMap(\.hourlyPrice)
+        return prices.min().map { reserve($0, spec) }
     }
 
     /// Why a budget does not pay for anything, as a sentence; nil when it does.
@@ -107,7 +107,7 @@ enum TrainingJobBudget {
         guard budget.currencyCode == currency else {
             return "budget.currencyCode is \(budget.currencyCode); this installation knows prices in \(currency)"
         }
-        let unpriced = options.first { TrainingJobCost.hourlyPrice(of: $0, spec, observation) == nil }
+        let unpriced = options.first { $0.nodePrice == nil }
         guard let unpriced else { return nil }
         return
             "candidate \(TrainingJobCapacity.describe(unpriced)) has no list price, so budget.maxCost cannot be kept: "
@@ -214,9 +214,8 @@ enum TrainingJobBudget {
     ) -> Int64? {
         guard let budget = observation.spec.budget, budget.onExceeded != .warn,
             let limit = Money(decimal: budget.maxCost),
-            let price = TrainingJobCost.hourlyPrice(of: option, spec, observation), price > .zero
+            let rate = option.hourlyPrice, rate > .zero
         else { return nil }
-        let rate = price * spec.shape.nodeCount
         let left = max(.zero, limit.subtracting(spent(observation.status, observation)))
         let seconds = Int128(left.microdollars) * 3600 / Int128(rate.microdollars)
         // Compute Engine takes between 30 seconds and 120 days; a machine needs minutes to be of any use.

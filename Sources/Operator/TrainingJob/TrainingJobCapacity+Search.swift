@@ -91,14 +91,15 @@ extension TrainingJobCapacity {
         observation.status.attempts.last?.endTime ?? observation.status.run?.startTime
     }
 
-    /// Evidence that this option gives no machines: refused, failed, vanished or waited for too long.
+    /// Evidence that this option gives no machines: one of its pools was refused, failed or vanished, or was waited for
+    /// too long.
     static func failure(
-        _ option: CapacityOption, _ state: PoolState, _ observation: TrainingJobObservation
+        _ option: CapacityOption, _ name: String, _ state: PoolState, _ observation: TrainingJobObservation
     ) -> CapacityFailure? {
-        let entry = observation.status.resources.first { $0.name == option.poolName }
+        let entry = observation.status.resources.first { $0.name == name }
         guard let pool = state.pool else {
-            if let refusal = observation.refusals[option.poolName] { return classify(refusal) }
-            if let failed = state.failedCreate(since: entry?.intentTime) { return classify(failed) }
+            if let refusal = observation.refusals[name] { return classify(refusal, option) }
+            if let failed = state.failedCreate(since: entry?.intentTime) { return classify(failed, option) }
             if let entry, entry.state != CloudResource.intent, !state.isBusy {
                 return CapacityFailure(
                     reason: .capacityUnavailable, code: vanishedCode, message: "the node pool vanished")
@@ -106,22 +107,31 @@ extension TrainingJobCapacity {
             return nil
         }
         guard observation.isOurs(pool), !state.isBusy else { return timeout(option, observation) }
-        if let error = pool.failure ?? state.failure { return classify(error) }
+        if let error = pool.failure ?? state.failure { return classify(error, option) }
         return timeout(option, observation)
     }
 
     private static func timeout(
         _ option: CapacityOption, _ observation: TrainingJobObservation
     ) -> CapacityFailure? {
-        guard let limit = option.candidate.maxWaitSeconds, let start = observation.status.capacity?.startTime,
-            observation.now - start > .seconds(limit),
+        let limit = option.candidate.maxWaitSeconds ?? longestWaitSeconds(option)
+        guard let start = observation.status.capacity?.startTime, observation.now - start > .seconds(limit),
             // Machines that are there were not waited for in vain.
-            observation.nodes(of: option.poolName).count(where: \.isReady) < (observation.runSpec?.shape.nodeCount ?? 1)
+            option.pools.reduce(0, { $0 + observation.nodes(of: $1).count(where: \.isReady) }) < option.shape.nodeCount
         else { return nil }
         return CapacityFailure(reason: .timedOut, code: nil, message: "no machines within \(limit) s")
     }
 
-    private static func classify(_ error: APIError) -> CapacityFailure {
+    /// GKE itself gives up after about 35 minutes, and takes some for each pool; nothing is waited for without end.
+    private static func longestWaitSeconds(_ option: CapacityOption) -> Int { 3600 + 900 * option.pools.count }
+
+    private static func classify(_ error: APIError, _ option: CapacityOption) -> CapacityFailure {
+        let isReservation =
+            option.candidate.reservation != nil && error.code != .quotaExceeded
+            && (error.message.contains("eservation") || error.message.contains("RESERVATION"))
+        if isReservation {
+            return CapacityFailure(reason: .reservationUnavailable, code: error.reason, message: error.message)
+        }
         let reason: Reason =
             switch error.code {
             case .stockedOut: .stockedOut
@@ -178,7 +188,11 @@ extension TrainingJobCapacity {
             guard lostCount >= 2 else { return nil }
             pause = 10 << min(lostCount - 2, 5)
         } else {
-            guard let count = observation.status.restartsCountTowardsMax, count > 0 else { return nil }
+            // Failures that the limit ignores make the pauses longer all the same.
+            let ignoring = TrainingJob.FailurePolicy.Action.restartIgnoringLimit.rawValue
+            let ignoredCount = observation.status.attempts.reversed().prefix { $0.action == ignoring }.count
+            let count = max(observation.status.restartsCountTowardsMax ?? 0, ignoredCount)
+            guard count > 0 else { return nil }
             pause = 5 << min(count - 1, 6)
         }
         let whole = Duration.seconds(min(300, pause))

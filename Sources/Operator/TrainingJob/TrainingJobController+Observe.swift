@@ -8,6 +8,13 @@ import TrainingContract
 
 extension TrainingJobController {
     public func observe(_ object: TrainingJob) async throws(APIError) -> TrainingJobObservation {
+        // Cloud Storage is asked as whom the namespace stands for.
+        try await CallOwner.named(object.metadata.namespace ?? "") { () async throws(APIError) in
+            try await look(at: object)
+        }
+    }
+
+    private func look(at object: TrainingJob) async throws(APIError) -> TrainingJobObservation {
         var observation = TrainingJobObservation(job: object, configuration: configuration, now: clock.now)
         let name = object.metadata.name
         let namespace = object.metadata.namespace
@@ -15,6 +22,8 @@ extension TrainingJobController {
         observation.jobs = jobs.objects(in: namespace, labelled: name).filter { Self.isChild($0, of: object) }
             .sorted { $0.metadata.name < $1.metadata.name }
         observation.pods = try await ownPods(observation)
+        observation.isQueueServed = workloads.isServed
+        observation.workload = object.status?.run.flatMap { workloads[ObjectKey(namespace: namespace, name: $0.id)] }
         observation.services = Set(
             services.objects(in: namespace, labelled: name).filter { Self.isChild($0, of: object) }
                 .map(\.metadata.name))
@@ -44,7 +53,7 @@ extension TrainingJobController {
         }
         var found = pods.objects(in: metadata.namespace, labelled: metadata.name).filter(isOurs)
         if let run = observation.activeRun, let attempt = observation.activeAttempt, attempt.number > 1,
-            observation.attemptJob(run, attempt) == nil
+            observation.attemptJobs(run, attempt).isEmpty
         {
             let selection = ObjectSelection(
                 namespace: metadata.namespace, labelSelector: "\(Ownership.jobLabel)=\(metadata.name)")

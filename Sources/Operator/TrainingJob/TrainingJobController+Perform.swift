@@ -15,6 +15,7 @@ extension TrainingJobController {
 
     private func change(_ action: TrainingJobAction) async throws(APIError) {
         switch action {
+        case .updateWorkload(let update): try await send(update)
         case .createNodePool(let pool, let owner): try await create(pool, owner)
         case .setNodePoolSize(let name, let nodeCount, let owner):
             try await requireIntent(name, owner, "container.nodePools.setSize")
@@ -33,6 +34,22 @@ extension TrainingJobController {
             } catch  where error.code == .notFound {
                 return
             }
+        }
+    }
+
+    /// Gone, or another by now: the next observation says which.
+    private func send(_ update: WorkloadUpdate) async throws(APIError) {
+        let patch: JSONValue
+        do throws(JSONError) {
+            patch = try update.patch()
+        } catch {
+            throw APIError(.invalid, operation: "PATCH workloads/status", message: error.message)
+        }
+        do throws(APIError) {
+            let stored = try await kubernetes.mergePatch(update.workload, patch, subresource: "status")
+            if let workload = try? stored.decode(Workload.self) { workloads.put(workload, isOwnWrite: true) }
+        } catch  where error.code == .notFound {
+            return
         }
     }
 

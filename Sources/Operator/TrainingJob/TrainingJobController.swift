@@ -26,6 +26,8 @@ public final class TrainingJobController: Controller {
     /// Their names and owners are all that counts.
     let services: ObjectStore<MetadataOnly<Service>>
     let nodes: ObjectStore<Node>
+    /// Kueue's, where it is installed.
+    let workloads: ObjectStore<Workload>
     /// By pool name. Memory only: after a restart the create is sent, and refused, once more.
     let refusals = Mutex<[String: Refusal]>([:])
     /// Since when steps stand still.
@@ -48,12 +50,14 @@ public final class TrainingJobController: Controller {
         pods = cache.store(Pod.self, labelSelector: Ownership.jobLabel)
         services = cache.store(MetadataOnly<Service>.self, labelSelector: Ownership.jobLabel)
         nodes = cache.store(Node.self, labelSelector: Ownership.jobLabel)
+        workloads = cache.store(Workload.self, labelSelector: Ownership.jobLabel, isOptional: true)
     }
 
     public static var relations: [Relation<TrainingJob>] {
         [
             .children(Job.self, labelSelector: Ownership.jobLabel),
             .children(MetadataOnly<Service>.self, labelSelector: Ownership.jobLabel),
+            .children(Workload.self, labelSelector: Ownership.jobLabel, isOptional: true),
             .labelled(Pod.self, Ownership.jobLabel),
             .nodes,
             .references(GCSArtifact.self) { job in

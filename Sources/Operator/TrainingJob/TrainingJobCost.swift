@@ -62,15 +62,6 @@ enum TrainingJobCost {
             sum + money(entry.hourlyCost) * observation.nodes(of: entry.name).count
         }
     }
-
-    /// List price of one node of an option; nil where the list does not have it.
-    static func hourlyPrice(
-        of option: CapacityOption, _ spec: RunSpec?, _ observation: TrainingJobObservation
-    ) -> Money? {
-        observation.configuration.prices.hourlyPrice(
-            of: option.machine, accelerator: spec?.accelerator.gpu.type ?? "",
-            model: option.candidate.provisioningModel, region: PriceTable.region(ofZone: option.zone))
-    }
 }
 
 extension Money {

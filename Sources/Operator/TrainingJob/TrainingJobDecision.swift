@@ -30,6 +30,8 @@ enum Situation: Sendable, Equatable {
     case verifying(Reason, String)
     /// The run has a result; compute is being released.
     case releasing(String)
+    /// The run has a result; its compute is kept for the next run.
+    case keepingIdle(String)
     /// The release cannot go on without somebody.
     case releaseBlocked(Reason, String)
     /// The run has a result and nothing is left.

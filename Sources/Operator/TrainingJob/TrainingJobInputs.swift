@@ -10,17 +10,22 @@ enum TrainingJobInputs {
         guard observation.status.run?.result == nil, observation.activeAttempt == nil,
             observation.status.resources.isEmpty
         else { return nil }
-        let spec = observation.runSpec ?? RunSpec(observation.spec)
-        let options = TrainingJobNodePool.options(for: observation.status.run, spec, observation)
-        if spec.shape.nodeCount > 1, spec.trainer?.image == nil, spec.trainer?.command == nil {
-            let message = "trainer.numNodes: the built-in trainer runs on one node; name an image that runs on several"
+        let spec = observation.recordedSpec ?? RunSpec(observation.spec)
+        let options = TrainingJobNodePool.choices(for: observation.status.run, spec, observation)
+        if let message = TrainingJobPodRules.problem(spec) {
             return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, message))
         }
         if let message = TrainingJobStall.problem(observation.spec) {
             return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, message))
         }
-        guard case .failure(let error) = options else { return nil }
-        return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, error.message))
+        switch options {
+        case .failure(let error):
+            return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, error.message))
+        case .success(let choices):
+            guard choices.usable.isEmpty, let first = choices.skipped.first else { return nil }
+            let message = "no candidate can be tried: \(choices.skipped.map(\.message).joined(separator: "; "))"
+            return Decision(status: observation.status, situation: .actionRequired(first.reason, message))
+        }
     }
 
     /// Rule `waitingForInputs`: every artifact ready, every input with data; then the places are recorded.

@@ -21,6 +21,10 @@ public struct TrainingJobObservation: Sendable, Equatable {
     public var pods: [Pod] = []
     /// Names of our headless Services.
     public var services: Set<String> = []
+    /// Whether the cluster knows Kueue's Workloads.
+    public var isQueueServed = false
+    /// Of the current run.
+    public var workload: Workload?
     /// Nodes of our node pools, and those that our pods are on.
     public var nodes: [Node] = []
     /// Node pools that carry our owner label or one of our derived names.
@@ -109,11 +113,14 @@ public enum TrainingJobAction: Sendable, Hashable {
     case setNodePoolSize(name: String, nodeCount: Int, owner: ObjectReference)
     /// Deletes a pool after it was read again and found ours; done when it is gone or going.
     case deleteNodePool(name: String, owner: ObjectReference)
+    /// Changes the status of a Workload of Kueue's, as it was read.
+    case updateWorkload(WorkloadUpdate)
 
     /// The object for which it is done.
     var owner: ObjectReference {
         switch self {
         case .createNodePool(_, let owner), .setNodePoolSize(_, _, let owner), .deleteNodePool(_, let owner): owner
+        case .updateWorkload(let update): update.owner
         }
     }
 }
@@ -135,8 +142,15 @@ extension TrainingJobObservation {
     /// The run that has no result yet.
     var activeRun: TrainingJob.Run? { status.run.flatMap { $0.result == nil ? $0 : nil } }
 
-    /// The spec that the current run executes; nil when its revision is not there.
-    var runSpec: RunSpec? { status.run?.revisionName.flatMap { revisions[$0] } }
+    /// The spec that the current run executes, as its revision holds it; nil when that is not there.
+    var recordedSpec: RunSpec? { status.run?.revisionName.flatMap { revisions[$0] } }
+
+    /// The same with the accelerator of the candidate that is tried or in use, where that has one of its own.
+    var runSpec: RunSpec? {
+        let name = activeAttempt?.candidate ?? status.capacity?.current
+        let candidate = TrainingJobNodePool.candidates(spec).first { $0.name == name }
+        return recordedSpec.map { recorded in candidate.map(recorded.using) ?? recorded }
+    }
 
     /// The attempt whose pods run or should run.
     var activeAttempt: TrainingJob.Attempt? { status.attempts.last.flatMap { $0.endTime == nil ? $0 : nil } }
@@ -155,12 +169,6 @@ extension TrainingJobObservation {
     /// Whether a pool carries our labels.
     func isOurs(_ pool: NodePool) -> Bool {
         Ownership.isOurs(pool, ownerUID: uid, clusterUID: configuration.clusterUID)
-    }
-
-    /// The Job of an attempt.
-    func attemptJob(_ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt) -> Job? {
-        let name = Naming.attemptJob(runID: run.id, attempt: attempt.number)
-        return jobs.first { $0.metadata.name == name }
     }
 
     /// The pods of a Job.

@@ -39,8 +39,10 @@ enum TrainingJobOutputs {
     private static func successTime(
         of attempt: TrainingJob.Attempt, _ run: TrainingJob.Run, _ observation: TrainingJobObservation
     ) -> Timestamp? {
-        if let job = observation.attemptJob(run, attempt) {
-            return job.isComplete ? job.status?.completionTime ?? observation.moment : nil
+        let jobs = observation.attemptJobs(run, attempt)
+        if !jobs.isEmpty {
+            guard jobs.count == observation.sliceCount, jobs.allSatisfy(\.isComplete) else { return nil }
+            return jobs.map { $0.status?.completionTime ?? observation.moment }.max()
         }
         guard let report = observation.progress, report.runID == run.id, report.attempt == attempt.number,
             report.outputs?.isEmpty == false
@@ -77,7 +79,7 @@ enum TrainingJobOutputs {
             return Decision(
                 status: observation.status, situation: situation, next: .after(observation.configuration.pollInterval))
         }
-        let release = TrainingJobRelease.pools(observation, keeping: nil)
+        let release = TrainingJobRelease.pools(observation)
         return Decision(
             steps: release.steps, status: release.status, situation: release.blocked ?? situation,
             next: .after(release.isDone ? TrainingJobPlan.slowRecheck : observation.configuration.pollInterval))

@@ -18,7 +18,9 @@ enum TrainingJobPlan {
         [
             .init("deleting", TrainingJobRelease.deleting),
             .init("planning", TrainingJobPlanMode.decide),
+            .init("returningQuota", TrainingJobQueue.finishing),
             .init("finishedAndReleased", TrainingJobRun.finished),
+            .init("keepingIdle", TrainingJobIdle.keep),
             .init("releasingCompute", TrainingJobRelease.releasing),
             .init("recordingSuccess", TrainingJobOutputs.recordSuccess),
             .init("restoringRevision", TrainingJobRun.restoringRevision),
@@ -27,10 +29,13 @@ enum TrainingJobPlan {
             .init("overTime", TrainingJobRun.overTime),
             .init("overBudget", TrainingJobBudget.over),
             .init("invalidSpec", TrainingJobInputs.invalid),
+            .init("leavingQueue", TrainingJobQueue.leaving),
             .init("suspended", TrainingJobRelease.suspended),
             .init("recordingRun", TrainingJobRun.recording),
             .init("waitingForInputs", TrainingJobInputs.waiting),
+            .init("waitingForQueue", TrainingJobQueue.waiting),
             .init("recovering", TrainingJobFailurePolicy.recover),
+            .init("pendingTooLong", TrainingJobCapacity.pendingTooLong),
             .init("seekingCapacity", TrainingJobCapacity.seek),
         ], otherwise: TrainingJobRunning.run)
 
@@ -73,13 +78,21 @@ enum TrainingJobPlan {
         capacity.summary =
             if let name = capacity.current, let zone = capacity.zone {
                 Conditions.cut("\(name) \(zone)\(tried)", to: 128)
+            } else if let name = capacity.current {
+                name
             } else {
                 failedCount > 0 ? "none\(tried)" : nil
             }
         status.capacity = capacity
-        let pool = TrainingJobCapacity.currentPoolName(status, observation)
-        let readyCount = pool.map { observation.nodes(of: $0).count(where: \.isReady) } ?? 0
-        status.nodes = TrainingJob.Nodes(desired: observation.runSpec?.shape.nodeCount ?? 1, ready: readyCount)
+        let pools = TrainingJobCapacity.currentPools(status, observation)
+        let podNodes = Set(observation.pods.filter { !$0.isTerminal }.compactMap { $0.spec?.nodeName })
+        // Of nodes that we did not make, those that pods run on are all that is known.
+        let readyCount =
+            capacity.current != nil && pools.isEmpty
+            ? podNodes.count : pools.reduce(0) { $0 + observation.nodes(of: $1).count(where: \.isReady) }
+        // After the end nobody reads the run's spec any more.
+        let desired = observation.runSpec?.shape.nodeCount ?? observation.status.nodes?.desired ?? 1
+        status.nodes = TrainingJob.Nodes(desired: desired, ready: readyCount)
     }
 
     /// Progress and cost alone are written at most once in `progressInterval`; with any other change they are fresh.

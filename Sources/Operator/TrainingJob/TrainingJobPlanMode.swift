@@ -87,16 +87,16 @@ public enum TrainingJobPlanMode {
 
     static func plan(_ observation: TrainingJobObservation) -> TrainingJob.PlanStatus {
         let spec = RunSpec(observation.spec)
-        let options = (try? TrainingJobNodePool.options(for: nil, spec, observation).get()) ?? []
-        let nodeCount = spec.shape.nodeCount
+        let choices = (try? TrainingJobNodePool.choices(for: nil, spec, observation).get()) ?? CapacityOptions()
+        let options = choices.usable
         var plan = TrainingJob.PlanStatus()
         plan.candidates = options.map { candidate($0, spec, observation) }
         plan.objects = objects(options, spec, observation).map { Conditions.cut($0, to: 256) }
         plan.problems = problems(options, spec, observation).prefix(16).map { Conditions.cut($0, to: 512) }
-        let prices = options.compactMap { TrainingJobCost.hourlyPrice(of: $0, spec, observation) }
-        let highest = prices.count == options.count ? prices.max().map { $0 * nodeCount } : nil
+        let prices = options.compactMap(\.hourlyPrice)
+        let highest = prices.count == options.count ? prices.max() : nil
         plan.maxCost = maxCost(highest, observation.spec)?.statusText
-        plan.summary = Conditions.cut(summary(plan), to: 1024)
+        plan.summary = Conditions.cut(summary(plan) + choices.skippedText, to: 1024)
         plan.time = observation.moment
         return plan
     }
@@ -108,9 +108,9 @@ public enum TrainingJobPlanMode {
         candidate.zone = option.zone
         candidate.machineType = option.machine.type
         candidate.provisioningModel = option.candidate.provisioningModel.rawValue
-        candidate.nodes = spec.shape.nodeCount
-        let price = TrainingJobCost.hourlyPrice(of: option, spec, observation)
-        candidate.hourlyCost = price.map { ($0 * spec.shape.nodeCount).statusText }
+        candidate.nodes = option.shape.nodeCount
+        let price = option.hourlyPrice
+        candidate.hourlyCost = price?.statusText
         candidate.verdict = "Tried"
         if price == nil {
             let isRefused = observation.spec.budget.map { $0.onExceeded != .warn } ?? false
@@ -135,7 +135,7 @@ public enum TrainingJobPlanMode {
         ]
         if let first = options.first {
             let others = options.count > 1 ? ", or the next candidate" : ""
-            let pool = observation.uid == unknownUID ? "ty-<hash>-r1-\(first.zone.suffix(1))" : first.poolName
+            let pool = observation.uid == unknownUID ? "ty-<hash>-r1-\(first.zone.suffix(1))" : first.pools.joined(separator: ", ")
             objects.append(
                 "NodePool \(pool): \(nodes) × \(first.machine.type) in \(first.zone)\(others); one at a time")
         }

@@ -14,9 +14,10 @@ enum TrainingJobPodEnd {
     /// Deletes Jobs whose pods still run, and pods that nobody else stops; waits for the pods, at most their grace period
     /// and a minute after their deletion: a kubelet that is gone does not hold machines up that cost money.
     ///
-    /// - Parameter kept: the Job whose pods go on.
-    static func stop(_ observation: TrainingJobObservation, except kept: String? = nil) -> TrainingJobRelease.Progress {
-        let running = observation.jobs.filter { !$0.isEnding && $0.metadata.name != kept }
+    /// - Parameter kept: the Jobs whose pods go on.
+    static func stop(_ observation: TrainingJobObservation, except kept: [Job] = []) -> TrainingJobRelease.Progress {
+        let keptNames = Set(kept.map(\.metadata.name))
+        let running = observation.jobs.filter { !$0.isEnding && !keptNames.contains($0.metadata.name) }
         let pods = left(observation, except: kept)
         let steps: [Step] =
             running.filter { !$0.metadata.isDeleting }.map { .delete(ObjectReference($0)) }
@@ -26,12 +27,10 @@ enum TrainingJobPodEnd {
             isDone: steps.isEmpty && pods.allSatisfy { isOverdue($0, observation) })
     }
 
-    /// Pods of ours that have not ended, but those of one Job.
-    private static func left(_ observation: TrainingJobObservation, except kept: String?) -> [Pod] {
-        let keptPods = observation.jobs.first { $0.metadata.name == kept }.map(observation.pods(of:)) ?? []
-        return observation.pods.filter { pod in
-            !pod.isTerminal && !keptPods.contains { $0.metadata.name == pod.metadata.name }
-        }
+    /// Pods of ours that have not ended, but those of some Jobs.
+    private static func left(_ observation: TrainingJobObservation, except kept: [Job]) -> [Pod] {
+        let keptNames = Set(observation.pods(of: kept).map(\.metadata.name))
+        return observation.pods.filter { !$0.isTerminal && !keptNames.contains($0.metadata.name) }
     }
 
     /// What must be done about a pod; nil while somebody else is at it.
@@ -41,6 +40,8 @@ enum TrainingJobPodEnd {
         }
         // `deletion` is when the grace period ends. A kubelet would have removed it; without its node none is left.
         guard observation.now > deletion, let node = pod.spec?.nodeName,
+            // Nodes that we did not make are not watched: whether they are there is not known.
+            observation.runSpec.map(NodeSelection.policy) ?? .createPerRun == .createPerRun,
             !observation.nodes.contains(where: { $0.metadata.name == node })
         else { return nil }
         return .deleteAtOnce(ObjectReference(pod))

@@ -30,29 +30,28 @@ enum TrainingJobPods {
             ])
     }
 
-    /// The Job of one attempt: one pod a node, all or none; whatever fails fails the Job, because only we count restarts.
-    static func job(
-        _ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt, pool: String, _ spec: RunSpec,
-        _ observation: TrainingJobObservation
-    ) -> Manifest {
-        let nodes = JSONValue.integer(Int64(spec.shape.nodesPerSlice))
+    /// The Job of one slice of an attempt: one pod a node, all or none; whatever fails fails the Job, because only we
+    /// count restarts.
+    static func job(_ slice: TrainingJobSlice) -> Manifest {
+        let nodes = JSONValue.integer(Int64(slice.shape.nodesPerSlice))
+        let observation = slice.observation
         let cleanup = observation.spec.cleanup ?? .standard
+        var annotations = TrainingJobVolumes.annotations(slice)
+        annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] = "false"
         return Manifest(
             type: Job.resourceType, method: .createOnce,
             body: [
                 "apiVersion": "batch/v1", "kind": "Job",
-                "metadata": metadata(
-                    name: Naming.attemptJob(runID: run.id, attempt: attempt.number), runID: run.id, observation),
+                "metadata": metadata(name: slice.jobName, runID: slice.run.id, observation),
                 "spec": [
                     "completionMode": "Indexed", "completions": nodes, "parallelism": nodes, "backoffLimit": 0,
                     "ttlSecondsAfterFinished": .integer(Int64(cleanup.childTTLSecondsAfterFinished)),
                     "podFailurePolicy": podFailurePolicy,
                     "template": [
                         "metadata": [
-                            "labels": labels(runID: run.id, observation),
-                            "annotations": ["cluster-autoscaler.kubernetes.io/safe-to-evict": "false"],
+                            "labels": labels(runID: slice.run.id, observation), "annotations": .object(annotations),
                         ],
-                        "spec": podSpec(run, attempt, pool: pool, spec, observation),
+                        "spec": podSpec(slice),
                     ],
                 ],
             ])
@@ -70,92 +69,40 @@ enum TrainingJobPods {
         ]
     ]
 
-    private static func podSpec(
-        _ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt, pool: String, _ spec: RunSpec,
-        _ observation: TrainingJobObservation
-    ) -> JSONValue {
+    private static func podSpec(_ slice: TrainingJobSlice) -> JSONValue {
+        let spec = slice.spec
         var pod: JSONValue = [
             "restartPolicy": "Never",
-            "subdomain": .string(run.id),
+            "subdomain": .string(slice.run.id),
             "terminationGracePeriodSeconds": .integer(Int64(spec.gracePeriodSeconds)),
-            "nodeSelector": ["cloud.google.com/gke-nodepool": .string(pool)],
-            "tolerations": [
-                ["key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"],
-                ["key": "cloud.google.com/gke-spot", "operator": "Exists", "effect": "NoSchedule"],
-            ],
-            "containers": [trainer(run, attempt, spec, observation)],
+            "nodeSelector": NodeSelection.selector(pool: slice.pool, spec),
+            "tolerations": .array(NodeSelection.tolerations(spec)),
+            "containers": [trainer(slice)],
         ]
         pod["serviceAccountName"] = spec.trainer?.serviceAccountName.map { .string($0) }
+        pod["priorityClassName"] = slice.observation.spec.priorityClassName.map { .string($0) }
+        let volumes = TrainingJobVolumes.volumes(slice)
+        if !volumes.isEmpty { pod["volumes"] = .array(volumes) }
+        let initContainers = TrainingJobVolumes.initContainers(slice)
+        if !initContainers.isEmpty { pod["initContainers"] = .array(initContainers) }
         return pod
     }
 
-    private static func trainer(
-        _ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt, _ spec: RunSpec,
-        _ observation: TrainingJobObservation
-    ) -> JSONValue {
+    private static func trainer(_ slice: TrainingJobSlice) -> JSONValue {
+        let trainer = slice.spec.trainer
         var container: JSONValue = [
-            "name": .string(Self.container), "image": .string(run.image ?? ""),
-            "env": .array(environment(run, attempt, spec, observation)),
-            "resources": resources(spec),
+            "name": .string(Self.container), "image": .string(slice.run.image ?? ""),
+            "env": .array(TrainingJobEnvironment.variables(slice)),
+            "resources": TrainingJobPlacement.resources(slice),
             // The last lines of the log become the pod's termination message: evidence that outlives the log.
             "terminationMessagePolicy": "FallbackToLogsOnError",
         ]
-        container["command"] = spec.trainer?.command.map { .array($0.map { .string($0) }) }
-        let isOurTrainer = spec.trainer?.image == nil && spec.trainer?.command == nil
-        let arguments = spec.trainer?.args ?? (isOurTrainer ? ["train"] : nil)
+        container["command"] = trainer?.command.map { .array($0.map { .string($0) }) }
+        let arguments = trainer?.args ?? (slice.spec.isBuiltInTrainer ? ["train"] : nil)
         container["args"] = arguments.map { .array($0.map { .string($0) }) }
+        let mounts = TrainingJobVolumes.mounts(slice)
+        if !mounts.isEmpty { container["volumeMounts"] = .array(mounts) }
         return container
-    }
-
-    private static func resources(_ spec: RunSpec) -> JSONValue {
-        var limits = spec.trainer?.resourcesPerNode?.limits ?? [:]
-        let shape = spec.shape
-        if let name = shape.resourceName { limits[name] = .string(String(shape.acceleratorsPerNode)) }
-        var resources: JSONValue = ["limits": .object(limits)]
-        resources["requests"] = spec.trainer?.resourcesPerNode?.requests.map { .object($0) }
-        return resources
-    }
-
-    /// The user's variables, then ours in order of name.
-    private static func environment(
-        _ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt, _ spec: RunSpec,
-        _ observation: TrainingJobObservation
-    ) -> [JSONValue] {
-        let users = (spec.trainer?.env ?? []).filter { variable in
-            !variable.name.hasPrefix("ML_") && !variable.name.hasPrefix(TrainingEnvironment.hyperparameterPrefix)
-        }
-        let ours = contract(run, attempt, spec, observation).sorted { $0.key < $1.key }
-        let rank: JSONValue = [
-            "name": .string(TrainingEnvironment.rank),
-            "valueFrom": [
-                "fieldRef": ["fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"]
-            ],
-        ]
-        return users.map { ["name": .string($0.name), "value": .string($0.value ?? "")] }
-            + ours.map { ["name": .string($0.key), "value": .string($0.value)] } + [rank]
-    }
-
-    private static func contract(
-        _ run: TrainingJob.Run, _ attempt: TrainingJob.Attempt, _ spec: RunSpec,
-        _ observation: TrainingJobObservation
-    ) -> [String: String] {
-        typealias Name = TrainingEnvironment
-        let namespace = observation.job.metadata.namespace ?? "default"
-        let first = "\(Naming.attemptJob(runID: run.id, attempt: attempt.number))-0"
-        var variables = [
-            Name.runID: run.id, Name.jobName: observation.job.metadata.name, Name.namespace: namespace,
-            Name.attempt: String(attempt.number), Name.worldSize: String(spec.shape.processCount),
-            Name.coordinator: "\(first).\(run.id).\(namespace).svc:\(coordinatorPort)",
-        ]
-        variables[Name.outputURI] = run.prefix
-        variables[Name.progressURI] = run.prefix.map { $0 + BucketLayout.progress }
-        if let checkpoints = run.checkpointPrefix, let checkpoint = spec.checkpoint {
-            variables[Name.checkpointURI] = checkpoints
-            variables[Name.checkpointKeepLast] = String(checkpoint.keepLast)
-        }
-        for input in run.inputs { variables[Name.inputURI(input.name)] = input.uri }
-        for (name, value) in spec.trainer?.hyperparameters ?? [:] { variables[Name.hyperparameter(name)] = value }
-        return variables
     }
 
     /// Metadata of a child: labels, and an owner reference, so that it goes with its TrainingJob.

@@ -21,10 +21,10 @@ enum TrainingJobRelease {
     /// go before them, which ends whatever runs there, and at last without them.
     static func everything(_ observation: TrainingJobObservation) -> Progress {
         let stop = TrainingJobPodEnd.stop(observation)
-        guard !stop.isDone else { return pools(observation, keeping: nil) }
+        guard !stop.isDone else { return pools(observation) }
         let patience = TrainingJobPodEnd.patience(observation)
         guard let waited = TrainingJobPodEnd.waited(observation), waited > patience else { return stop }
-        var release = pools(observation, keeping: nil)
+        var release = pools(observation)
         if release.isDone, waited > patience * 2 { return release }
         // The pools first: a step that fails ends the round.
         release.steps += stop.steps
@@ -32,9 +32,9 @@ enum TrainingJobRelease {
         return release
     }
 
-    /// Deletes every pool of the ledger but one, and every other pool that carries our labels; drops entries whose pool is
+    /// Deletes every pool of the ledger but some, and every other pool that carries our labels; drops entries whose pool is
     /// gone. One call a round: GKE takes one operation per cluster at a time.
-    static func pools(_ observation: TrainingJobObservation, keeping kept: String?) -> Progress {
+    static func pools(_ observation: TrainingJobObservation, keeping kept: Set<String> = []) -> Progress {
         var status = observation.status
         adopt(observation, &status)
         var progress = Progress(status: status, isDone: true)
@@ -42,7 +42,7 @@ enum TrainingJobRelease {
         for var entry in status.resources {
             // From a clock that was set back since: its age counts from now.
             if let time = entry.intentTime, time > observation.now { entry.intentTime = observation.moment }
-            guard entry.name != kept else {
+            guard !kept.contains(entry.name) else {
                 remaining.append(entry)
                 continue
             }
@@ -70,6 +70,15 @@ enum TrainingJobRelease {
     }
 
     private static func verdict(_ entry: CloudResource, _ observation: TrainingJobObservation) -> Verdict {
+        let reference = Naming.externalReference(nodePool: entry.name, in: observation.configuration.cluster)
+        // Not seen is not gone: this version does not look where a newer one, or one for another cluster, made it.
+        guard entry.externalRef == reference else {
+            return .blocked(
+                .releaseBlocked(
+                    .controllerError,
+                    "\(entry.externalRef) was made by another version or installation of the operator, which must release it"
+                ))
+        }
         let state = PoolState(entry.name, observation)
         guard let pool = state.pool else {
             if state.isBusy { return .wait }
@@ -135,7 +144,8 @@ extension TrainingJobRelease {
         if holdsSomething(observation) {
             let progress = everything(observation)
             guard progress.isDone else { return waiting(progress, .suspending(leftMessage(progress)), observation) }
-            return .record(progress.status, .suspended)
+            let isQueued = TrainingJobQueue.standsInQueue(observation)
+            return .record(progress.status, isQueued ? .suspending("leaving the queue") : .suspended)
         }
         return Decision(status: observation.status, situation: .suspended)
     }
@@ -151,6 +161,9 @@ extension TrainingJobRelease {
             TrainingJobRun.endAttempt(&status, .suspended, observation)
             status.capacity?.current = nil
             status.capacity?.zone = nil
+            status.capacity?.pendingSince = nil
+        } else if status.capacity?.pendingSince != nil {
+            status.capacity?.pendingSince = nil
         } else {
             return nil
         }

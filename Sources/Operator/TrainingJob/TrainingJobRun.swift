@@ -50,7 +50,13 @@ enum TrainingJobRun {
         return status
     }
 
-    private static func start(number: Int, _ observation: TrainingJobObservation) -> Decision {
+    /// Records the next run.
+    ///
+    /// - Parameter keeping: where the object stands while the node pools of the last run wait for this one; nil: there are
+    ///   none.
+    static func start(
+        number: Int, _ observation: TrainingJobObservation, keeping: Situation? = nil
+    ) -> Decision {
         let hash = presentHash(observation)
         let name = Naming.revision(job: observation.job.metadata.name, uid: observation.uid, specHash: hash)
         if let unreadable = unreadable(name, observation) { return unreadable }
@@ -58,7 +64,7 @@ enum TrainingJobRun {
         guard observation.revisions[name] != nil else {
             return Decision(
                 steps: [.apply(revision(name, number: number, observation))], status: observation.status,
-                situation: observation.status.run == nil ? starting : .finished, next: .after(.zero))
+                situation: keeping ?? (observation.status.run == nil ? starting : .finished), next: .after(.zero))
         }
         var run = TrainingJob.Run(
             number: number,
@@ -70,6 +76,7 @@ enum TrainingJobRun {
         var status = TrainingJob.Status()
         status.runs = history(observation)
         status.run = run
+        if keeping != nil { TrainingJobIdle.carryOver(observation.status, to: &status) }
         return .record(status, starting)
     }
 
@@ -111,7 +118,7 @@ enum TrainingJobRun {
             return Decision(
                 status: observation.status, situation: situation, next: .after(TrainingJobPlan.slowRecheck))
         }
-        let release = TrainingJobRelease.pools(observation, keeping: nil)
+        let release = TrainingJobRelease.pools(observation)
         return Decision(
             steps: release.steps, status: release.status, situation: release.blocked ?? situation,
             next: .after(release.isDone ? TrainingJobPlan.slowRecheck : observation.configuration.pollInterval))
@@ -169,7 +176,11 @@ enum TrainingJobRun {
         status.capacity?.nextAttemptTime = nil
         guard result == .failed else { return }
         var failure = TrainingJob.Failure(class: reason.failureClass?.rawValue, component: "TrainingJob")
-        if let last = status.lastFailure, last.reason == reason.rawValue { failure = last }
+        if let last = status.lastFailure, last.reason == reason.rawValue || reason == .restartLimitExceeded {
+            // Where and how it failed stays: node, exit code, log.
+            failure = last
+            failure.class = reason.failureClass?.rawValue
+        }
         failure.reason = reason.rawValue
         failure.message = Conditions.cut(message)
         failure.hint = reason.hint

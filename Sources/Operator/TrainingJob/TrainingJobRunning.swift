@@ -5,19 +5,19 @@ import Kubernetes
 enum TrainingJobRunning {
     typealias Decision = TrainingJobDecision
 
-    /// The last rule, `running`: Service and Job are there, and nothing is wrong.
+    /// The last rule, `running`: Service and Jobs are there, and nothing is wrong.
     static func run(_ observation: TrainingJobObservation) -> Decision {
         guard let run = observation.activeRun, let attempt = observation.activeAttempt,
-            let spec = observation.runSpec, let candidate = attempt.candidate, let zone = attempt.zone
+            let spec = observation.runSpec, attempt.candidate != nil, attempt.zone != nil
         else {
             return Decision(
                 status: observation.status, situation: .waiting(.pending, "waiting"),
                 next: .after(observation.configuration.pollInterval))
         }
-        let job = observation.attemptJob(run, attempt)
-        // Two attempts never run side by side, whatever became of the earlier one's Job.
-        let stop = TrainingJobPodEnd.stop(observation, except: job?.metadata.name)
-        guard job != nil || stop.isDone else {
+        let jobs = observation.attemptJobs(run, attempt)
+        // Two attempts never run side by side, whatever became of the earlier one's Jobs.
+        let stop = TrainingJobPodEnd.stop(observation, except: jobs)
+        guard !jobs.isEmpty || stop.isDone else {
             return Decision(
                 steps: stop.steps, status: observation.status,
                 situation: .training("waiting for the pods of an earlier attempt to stop"),
@@ -27,28 +27,26 @@ enum TrainingJobRunning {
         if !observation.services.contains(run.id) {
             steps.append(.apply(TrainingJobPods.service(run, observation)))
         }
-        if job == nil {
-            let pool = Naming.nodePool(uid: observation.uid, run: run.number, candidate: candidate, zone: zone)
-            steps.append(.apply(TrainingJobPods.job(run, attempt, pool: pool, spec, observation)))
-        }
+        let names = Set(jobs.map(\.metadata.name))
+        steps += TrainingJobSlice.all(run, attempt, spec, observation).filter { !names.contains($0.jobName) }
+            .map { .apply(TrainingJobPods.job($0)) }
         return Decision(
-            steps: steps, status: observation.status, situation: situation(attempt, job, observation),
+            steps: steps, status: observation.status, situation: situation(attempt, jobs, observation),
             next: .after(min(observation.configuration.progressInterval, observation.configuration.pollInterval)))
     }
 
     private static func situation(
-        _ attempt: TrainingJob.Attempt, _ job: Job?, _ observation: TrainingJobObservation
+        _ attempt: TrainingJob.Attempt, _ jobs: [Job], _ observation: TrainingJobObservation
     ) -> Situation {
-        guard let job else { return .training("starting the pods of attempt \(attempt.number)") }
-        if let problem = TrainingJobFailurePolicy.imageProblem(job, observation) {
+        guard !jobs.isEmpty else { return .training("starting the pods of attempt \(attempt.number)") }
+        if let problem = TrainingJobStart.imageProblem(jobs, observation) {
             return .training(problem.message ?? "the image cannot be pulled")
         }
-        if let problem = TrainingJobFailurePolicy.startProblem(job, observation) {
+        if let problem = TrainingJobStart.problem(jobs, observation) {
             return .training("attempt \(attempt.number): a pod does not start: \(problem)")
         }
-        let pods = observation.pods(of: job)
-        let runningCount = pods.count { $0.status?.phase == "Running" }
-        let wanted = job.spec?.completions ?? 1
+        let runningCount = observation.pods(of: jobs).count { $0.status?.phase == "Running" }
+        let wanted = TrainingJobStart.wantedCount(jobs, observation)
         return .training(
             runningCount == wanted
                 ? "attempt \(attempt.number) is training"

@@ -35,26 +35,28 @@ enum TrainingJobStall {
     /// All pods of the active attempt, if each of them runs: else nobody can be expected to get on.
     static func runningPods(_ observation: TrainingJobObservation) -> [Pod] {
         guard let run = observation.activeRun, let attempt = observation.activeAttempt,
-            let job = observation.attemptJob(run, attempt), !job.isEnding, !job.metadata.isDeleting
+            let wanted = observation.runSpec?.shape.nodeCount
         else { return [] }
-        let pods = observation.pods(of: job).filter { !$0.metadata.isDeleting }
-        guard pods.count >= job.spec?.completions ?? 1, pods.allSatisfy({ $0.status?.phase == "Running" }) else {
+        let jobs = observation.attemptJobs(run, attempt)
+        guard !jobs.contains(where: { $0.isEnding || $0.metadata.isDeleting }) else { return [] }
+        let pods = observation.pods(of: jobs).filter { !$0.metadata.isDeleting }
+        guard pods.count >= wanted, pods.allSatisfy({ $0.status?.phase == "Running" }) else {
             return []
         }
         return pods
     }
 
     /// Evidence for `recovering`.
-    static func failure(_ job: Job, _ observation: TrainingJobObservation) -> AttemptFailure? {
+    static func failure(_ jobs: [Job], _ observation: TrainingJobObservation) -> AttemptFailure? {
         guard isOverdue(observation), let age = observation.sameStepFor else { return nil }
-        let pod = observation.pods(of: job).first
+        let pod = observation.pods(of: jobs).first
         let report = observation.progress.flatMap { $0.attempt == observation.activeAttempt?.number ? $0 : nil }
         let step = report.map { "step \($0.step) of \($0.totalSteps)" } ?? "no step was reported"
         let log = observation.logTail.flatMap(lastLines).map { "; the log of \(pod?.metadata.name ?? "") ends:\n\($0)" }
         return AttemptFailure(
             reason: .stepStalled,
             message: "no new step for \(age.components.seconds) s although the pods run: \(step)\(log ?? "")",
-            node: pod?.spec?.nodeName)
+            node: pod?.spec?.nodeName, pod: pod?.metadata.name)
     }
 
     /// The last lines of a log, as much of their end as a status has room for.

@@ -57,6 +57,8 @@ enum TrainingJobConditions {
             draft.set("OutputsVerified", .false, reason, message)
         case .releasing(let message):
             draft.inProgress(cause(status, whenSucceeded: .releasingCompute), message)
+        case .keepingIdle(let message):
+            draft.inProgress(cause(status, whenSucceeded: .keepingIdle), message)
         case .releaseBlocked(let reason, let message), .actionRequired(let reason, let message):
             draft.stalled(reason, message)
         case .finished:
@@ -105,6 +107,10 @@ enum TrainingJobConditions {
     private static func hygiene(_ situation: Situation, _ status: TrainingJob.Status, _ draft: inout Draft) {
         if !status.resources.isEmpty {
             let names = status.resources.map(\.name).joined(separator: ", ")
+            if case .keepingIdle(let message) = situation {
+                draft.set("ComputeReleased", .false, .keepingIdle, message)
+                return
+            }
             let isReleasing = status.run?.result != nil || situation.isReleasing
             draft.set("ComputeReleased", .false, isReleasing ? .releasingCompute : .computeHeld, "node pool \(names)")
         } else if (status.capacity?.attemptCount ?? 0) == 0 {
@@ -131,7 +137,7 @@ enum TrainingJobConditions {
     }
 
     private static func acquired(_ status: TrainingJob.Status) -> String {
-        "\(status.capacity?.current ?? "") in \(status.capacity?.zone ?? "")"
+        [status.capacity?.current, status.capacity?.zone].compactMap { $0 }.joined(separator: " in ")
     }
 
     private static func outputsMessage(_ status: TrainingJob.Status) -> String {
@@ -160,6 +166,7 @@ extension Situation {
         case .recovering: "Recovering"
         case .verifying: "Verifying"
         case .releasing, .releaseBlocked: "Releasing"
+        case .keepingIdle: "Idle"
         case .finished: result == TrainingJob.RunResult.succeeded.rawValue ? "Complete" : "Failed"
         case .suspending: "Suspending"
         case .planned: "Planned"

@@ -7,6 +7,8 @@ public struct CloudScript: Sendable, Hashable {
     public var stockouts: Set<String>
     /// Machines that the project may have at once, by provisioning model as above; absent is no limit.
     public var quotas: [String: Int]
+    /// Machines of each reservation, by `<name>/<zone>`; what is not there does not exist.
+    public var reservations: [String: Int] = [:]
     /// Buckets of other projects, which nobody here may read.
     public var foreignBuckets: Set<String>
     /// Pools whose next resize ends with that code in brackets (`INTERNAL_ERROR`, `IP_SPACE_EXHAUSTED`), by name.

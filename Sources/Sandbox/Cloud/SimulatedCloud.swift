@@ -144,6 +144,10 @@ public final class SimulatedCloud: OptionServing {
                 "storage.googleapis.com", call.permission, configuration, now: now)
             var context = StorageAPI.Context(request: request, now: now, script: state.script)
             context.chunkLimit = options.chunkKeeps
+            context.caller = state.apis.shared.caller(request, now: now).map { principal in
+                StorageAPI.Context.Caller(
+                    member: Identities.member(principal), projectPolicy: state.apis.shared.identities.projectPolicy)
+            }
             return try storage.perform(call, context, state: &state.storage)
         } catch {
             return error.storageReply
@@ -159,7 +163,7 @@ extension SimulatedCloud {
         state.withLock { state in
             state.container.pools.values.sorted { $0.name < $1.name }.map { pool in
                 SimulatedNodePool(
-                    name: pool.name, zones: pool.zones, config: pool.resource["config"] ?? [:],
+                    name: pool.name, zones: pool.zones, config: pool.resource["config"] ?? [:], topology: pool.topology,
                     status: pool.status.rawValue, instances: pool.instances)
             }
         }

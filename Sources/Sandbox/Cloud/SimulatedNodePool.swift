@@ -6,6 +6,8 @@ public struct SimulatedNodePool: Sendable, Hashable {
     public var zones: [String]
     /// The request's `NodeConfig`: machine type, accelerators, labels, taints, spot.
     public var config: JSONValue
+    /// `placementPolicy.tpuTopology`: of several TPU hosts, which come and go together.
+    public var topology: String?
     /// GKE's word: `PROVISIONING`, `RUNNING`, `RUNNING_WITH_ERROR`, `STOPPING`, `ERROR`.
     public var status: String
     /// The machines that exist.

@@ -16,6 +16,7 @@ public final class FaultInjector: HTTPHandler {
         var fired: [FiredFault] = []
         var firedCount = 0
         var late = LateObjects()
+        var lingering = LingeringObjects()
 
         mutating func draw(_ index: Int, _ call: FaultCall, mayHappen: Bool) -> (FaultAction, UInt64)? {
             let fault = script.faults[index]
@@ -106,15 +107,16 @@ public final class FaultInjector: HTTPHandler {
         case .watch(let fault): return await watch(request, call, fault, seed)
         case .keepOnly(let count): return await respond(request, call, ServingOptions(chunkKeeps: count))
         case .appearLate(let wait): return await respondLate(request, call, wait)
+        case .lingerInLists(let wait): return await respondLingering(request, call, wait)
         case .change(let change): return change.changed(await respond(request, call))
         }
     }
 
-    /// The handler's reply, without what is not seen yet.
+    /// The handler's reply, without what is not seen yet and with what lists still tell.
     private func respond(
         _ request: HTTPRequest, _ call: FaultCall, _ options: ServingOptions = ServingOptions()
     ) async -> HTTPReply {
-        let late = state.withLock { $0.late }
+        let (late, lingering) = state.withLock { ($0.late, $0.lingering) }
         if !late.isEmpty, late.hides(call, now: clock.now) {
             return FaultReplies.reply(call, status: 404, reason: nil, message: nil, retryAfter: nil)
         }
@@ -124,7 +126,8 @@ public final class FaultInjector: HTTPHandler {
         } else {
             reply = await handler.respond(to: request)
         }
-        return late.isEmpty ? reply : late.filtered(reply, call, now: clock.now)
+        let seen = late.isEmpty ? reply : late.filtered(reply, call, now: clock.now)
+        return lingering.isEmpty ? seen : lingering.added(to: seen, of: request, call, now: clock.now)
     }
 
     private func watch(_ request: HTTPRequest, _ call: FaultCall, _ fault: WatchFault, _ seed: UInt64) async
@@ -143,6 +146,26 @@ public final class FaultInjector: HTTPHandler {
             state.withLock { $0.late.add(call, until: now + wait, now: now) }
         }
         return reply
+    }
+
+    /// What is deleted is read before and after: where the delete takes a while, lists tell how it ended up.
+    private func respondLingering(_ request: HTTPRequest, _ call: FaultCall, _ wait: Duration) async -> HTTPReply {
+        let read = HTTPRequest(
+            .get, HTTPURL(origin: request.url.origin, path: request.url.path), headers: request.headers)
+        let before = await item(read)
+        let reply = await respond(request, call)
+        let after = await item(read)
+        if (200..<300).contains(reply.status), let item = after ?? before {
+            let now = clock.now
+            state.withLock { $0.lingering.add(path: request.url.path, item: item, until: now + wait, now: now) }
+        }
+        return reply
+    }
+
+    private func item(_ read: HTTPRequest) async -> JSONValue? {
+        let reply = await handler.respond(to: read)
+        guard reply.status == 200, case .bytes(let bytes) = reply.body else { return nil }
+        return try? JSONValue(parsing: bytes)  // What is no JSON is in no list.
     }
 
     /// A cancelled wait ends early: the caller has gone.

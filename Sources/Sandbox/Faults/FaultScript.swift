@@ -117,6 +117,8 @@ public enum FaultAction: Sendable, Hashable {
     case keepOnly(bytes: Int)
     /// Creates of the cloud: what is made is missing from its reads and lists for that time.
     case appearLate(after: Duration)
+    /// Deletes of the cloud: what is gone stays in its lists for that time, as it was last read.
+    case lingerInLists(for: Duration)
     /// Replies of the cloud.
     case change(ReplyChange)
 
@@ -127,8 +129,10 @@ public enum FaultAction: Sendable, Hashable {
         case .watch: call.isWatch
         case .keepOnly: call.side == .cloud && call.verb == "insert.chunk"
         case .appearLate: call.side == .cloud && ["create", "insert"].contains(call.verb)
+        case .lingerInLists: call.side == .cloud && call.verb == "delete"
         case .change(.incompleteList): call.side == .cloud && call.verb == "list"
-        case .change: call.side == .cloud
+        // Bytes are the user's, also where they happen to be JSON.
+        case .change: call.side == .cloud && call.verb != "get.media"
         default: true
         }
     }

@@ -42,7 +42,8 @@ struct ContainerEnvironment: Sendable {
         throw ContainerStartError(message: "the sandbox does not know this valueFrom")
     }
 
-    private func field(_ path: String) throws(ContainerStartError) -> String {
+    /// What the downward API gives for a path.
+    func field(_ path: String) throws(ContainerStartError) -> String {
         if let key = Self.subscripted(path, "metadata.labels") { return pod.labels[key]?.stringValue ?? "" }
         if let key = Self.subscripted(path, "metadata.annotations") { return pod.annotations[key]?.stringValue ?? "" }
         switch path {
@@ -91,7 +92,8 @@ struct ContainerEnvironment: Sendable {
         return [:]
     }
 
-    private func entries(
+    /// All texts of a ConfigMap or Secret; nil for an optional one that does not exist.
+    func entries(
         _ reference: JSONValue, plural: String
     ) async throws(ContainerStartError) -> [String: String]? {
         let name = reference["name"]?.stringValue ?? ""

@@ -19,6 +19,8 @@ struct ContainerStarter: Sendable {
     let cluster: ClusterAccess
     /// What the sandbox adds for every container.
     let environment: [String: String]
+    /// How pods find one another.
+    let addresses: PodAddresses
 
     func start(
         _ container: JSONValue, of pod: PodView, restartCount: Int, now: Timestamp
@@ -30,17 +32,24 @@ struct ContainerStarter: Sendable {
         guard folder.make(container: name) else {
             throw .start("cannot make the folder \(folder.path)")
         }
+        let resolver = ContainerEnvironment(pod: pod, base: base(for: pod, folder: folder), cluster: cluster)
         var variables: [String: String]
+        let paths: LocalPaths
         do {
-            let resolver = ContainerEnvironment(pod: pod, base: base(for: pod, folder: folder), cluster: cluster)
             variables = try await resolver.variables(of: container)
+            let volumes = PodVolumes(pod: pod, folder: folder, cloud: cloud, environment: resolver)
+            paths = try await volumes.paths(for: container)
         } catch {
             throw .configuration(error.message)
         }
+        variables = variables.mapValues(paths.rewritten)
         let log = folder.logPath(container: name, restartCount: restartCount)
         switch program {
         case .process(let entry):
-            let arguments = try self.arguments(container, entry: entry, variables: variables)
+            variables = variables.mapValues { addresses.rewritten($0, for: pod) }
+            let arguments = try self.arguments(container, entry: entry, variables: variables).map {
+                addresses.rewritten(paths.rewritten($0), for: pod)
+            }
             do {
                 return try LocalProcess(
                     LocalProcess.Command(
@@ -119,6 +128,8 @@ struct PodFolder: Sendable {
 
     var home: String { path + "/home" }
     var temporary: String { path + "/tmp" }
+
+    func volume(_ name: String) -> String { "\(path)/volumes/\(name)" }
 
     func logPath(container: String, restartCount: Int) -> String { "\(path)/\(container)/\(restartCount).log" }
 

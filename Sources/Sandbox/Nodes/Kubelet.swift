@@ -17,7 +17,7 @@ actor Kubelet {
     func setEnvironment(_ environment: [String: String]) {
         starter = ContainerStarter(
             images: starter.images, stateDirectory: starter.stateDirectory, cloud: starter.cloud,
-            cluster: starter.cluster, environment: environment)
+            cluster: starter.cluster, environment: environment, addresses: starter.addresses)
     }
 
     /// Moves every pod on as far as it can go now. One call at a time.
@@ -25,6 +25,7 @@ actor Kubelet {
         let nodesByName = Dictionary(nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         var changes = ClusterChanges()
         var present: Set<String> = []
+        starter.addresses.keep(pods)
         for pod in pods {
             guard let nodeName = pod.nodeName, let node = nodesByName[nodeName] else { continue }
             present.insert(pod.uid)

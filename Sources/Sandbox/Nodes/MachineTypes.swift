@@ -9,7 +9,8 @@ struct MachineShape: Sendable, Hashable {
     /// Families with names `<family>-<kind>-<vCPUs>` and their GB per vCPU.
     private static let ratios: [String: Double] = [
         "n1-standard": 3.75, "n1-highmem": 6.5, "n1-highcpu": 0.9, "n2-standard": 4, "n2-highmem": 8,
-        "n2-highcpu": 1, "n2d-standard": 4, "e2-standard": 4, "e2-highmem": 8, "e2-highcpu": 1, "c3-standard": 4,
+        "n2-highcpu": 1, "n2d-standard": 4, "n4-standard": 4, "c4-standard": 3.75, "e2-standard": 4, "e2-highmem": 8,
+        "e2-highcpu": 1, "c3-standard": 4,
         "g2-standard": 4, "g4-standard": 3.75,
     ]
 
@@ -25,7 +26,8 @@ struct MachineShape: Sendable, Hashable {
         "a3-ultragpu-8g": (224, 2952, 0), "a4-highgpu-8g": (224, 3968, 0), "a4x-highgpu-4g": (140, 884, 0),
         "ct4p-hightpu-4t": (240, 407, 4), "ct5lp-hightpu-1t": (24, 48, 1), "ct5lp-hightpu-4t": (112, 192, 4),
         "ct5lp-hightpu-8t": (224, 384, 8), "ct5p-hightpu-4t": (208, 448, 4), "ct6e-standard-1t": (44, 176, 1),
-        "ct6e-standard-4t": (180, 720, 4), "ct6e-standard-8t": (180, 1440, 8), "tpu7x-standard-4t": (224, 960, 4),
+        "ct6e-standard-4t": (180, 720, 4), "ct6e-standard-8t": (180, 1440, 8), "tpu7x-standard-1t": (56, 240, 1),
+        "tpu7x-standard-4t": (224, 960, 4),
     ]
 
     /// Nil for a machine type that the sandbox does not know.

@@ -123,6 +123,19 @@ struct NodeObject {
         return count?.stringValue.flatMap { Int64($0) } ?? count?.integerValue ?? 0
     }
 
+    /// MIG: seven, three, two or one of a GPU by their compute slices; four where one slice has the memory of two.
+    private var partitionCount: Int64 {
+        guard let size = accelerator?["gpuPartitionSize"]?.stringValue else { return 1 }
+        if ["1g.20gb", "1g.35gb", "1g.45gb"].contains(size) { return 4 }
+        return ["1": 7, "2": 3, "3": 2][size.prefix(1)] ?? 1
+    }
+
+    /// Shares of each GPU or partition.
+    private var clientCount: Int64 {
+        let count = accelerator?.value(at: ["gpuSharingConfig", "maxSharedClientsPerGpu"])
+        return max(1, count?.stringValue.flatMap { Int64($0) } ?? count?.integerValue ?? 1)
+    }
+
     /// 4 vCPUs and 16 GB for a machine type that the table lacks.
     private var shape: MachineShape {
         MachineShape(machineType: machineType) ?? MachineShape(cpus: 4, memoryBytes: 16 << 30)
@@ -159,6 +172,21 @@ struct NodeObject {
             labels["cloud.google.com/gke-accelerator"] = type
             labels["cloud.google.com/gke-accelerator-count"] = .string("\(acceleratorCount)")
             labels["cloud.google.com/gke-gpu"] = "true"
+            if let size = accelerator?["gpuPartitionSize"] { labels["cloud.google.com/gke-gpu-partition-size"] = size }
+            if let sharing = accelerator?["gpuSharingConfig"] {
+                let isMPS = sharing["gpuSharingStrategy"]?.stringValue == "MPS"
+                labels["cloud.google.com/gke-gpu-sharing-strategy"] = isMPS ? "mps" : "time-sharing"
+                labels["cloud.google.com/gke-max-shared-clients-per-gpu"] = .string("\(clientCount)")
+            }
+        }
+        if let tpu = TPUShape(machineType: machineType) {
+            labels["cloud.google.com/gke-tpu-accelerator"] = .string(tpu.accelerator)
+            labels["cloud.google.com/gke-tpu-topology"] = .string(pool.topology ?? tpu.topology)
+            labels["cloud.google.com/gke-accelerator-count"] = .string("\(shape.tpuChips)")
+        }
+        if let reservation = pool.config.value(at: ["reservationAffinity", "values"])?[0]?.stringValue {
+            let name = reservation.split(separator: "/").last.map(String.init) ?? reservation
+            labels["cloud.google.com/reservation-name"] = .string(name)
         }
         return labels
     }
@@ -179,7 +207,7 @@ struct NodeObject {
     }
 
     private var extendedResources: [String: Int64] {
-        if acceleratorCount > 0 { return ["nvidia.com/gpu": acceleratorCount] }
+        if acceleratorCount > 0 { return ["nvidia.com/gpu": acceleratorCount * partitionCount * clientCount] }
         return shape.tpuChips > 0 ? ["google.com/tpu": shape.tpuChips] : [:]
     }
 

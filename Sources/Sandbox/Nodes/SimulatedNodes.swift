@@ -49,7 +49,8 @@ public final class SimulatedNodes: Sendable {
         kubelet = Kubelet(
             starter: ContainerStarter(
                 images: configuration.images, stateDirectory: configuration.stateDirectory,
-                cloud: configuration.cloud, cluster: cluster, environment: configuration.podEnvironment))
+                cloud: configuration.cloud, cluster: cluster, environment: configuration.podEnvironment,
+                addresses: PodAddresses()))
         rounds = NodeRounds(configuration, cluster: cluster, kubelet: kubelet)
         logs = PodLogs(
             cluster: cluster, stateDirectory: configuration.stateDirectory, clock: configuration.clock)

@@ -1,3 +1,4 @@
+import Encoding
 import Kernels
 import TrainingContract
 
@@ -14,6 +15,13 @@ public struct ImageDataset: Sendable, Hashable {
 
     public var count: Int { labels.count }
     var imageCount: Int { height * width }
+
+    /// Tells whether two processes have read the same.
+    var checksum: String {
+        var checksum = CRC32C(of: pixels)
+        checksum.update(labels)
+        return checksum.base64
+    }
 
     /// - Parameters:
     ///   - images: an IDX file with 3 dimensions, plain or in gzip.

@@ -10,11 +10,12 @@ final class Traffic: Sendable {
         var side: SandboxSide
         var request: HTTPRequest
         var status: Int
+        var time = ContinuousClock.now
 
         /// Which operator sent it.
         var sender: String { request.headers[Traffic.senderHeader] ?? "" }
 
-        /// `POST nodePools`, `DELETE nodePools/x`, `PUT trainingjobs/x/status`: what tests look at.
+        /// `POST nodePools`, `DELETE nodePools/x`, `PATCH trainingjobs/x/status`: what tests look at.
         var line: String {
             let segments = request.url.decodedSegments ?? []
             let kinds = ["nodePools", "trainingjobs", "gcsartifacts", "jobs"]

@@ -64,7 +64,10 @@ import Testing
                     }
             }.map(\.type)
         }
-        #expect(Set(unpriced) == ["a3-edgegpu-8g", "a3-ultragpu-8g", "a4-highgpu-8g"])
+        #expect(
+            Set(unpriced) == [
+                "a3-edgegpu-8g", "a3-ultragpu-8g", "a4-highgpu-8g", "a4x-highgpu-4g", "a4x-maxgpu-4g-metal",
+            ])
     }
 }
 

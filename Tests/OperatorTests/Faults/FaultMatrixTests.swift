@@ -6,7 +6,7 @@ import Testing
 ///
 /// The first story of each is run each time, all of them with `TRAINYARD_FAULT_MATRIX=all` (minutes): each time all
 /// crash points of the story, of the other plans one in `TRAINYARD_FAULT_STRIDE` (1 runs all of them; without it
-/// only some of GCSArtifact's: of TrainingJob's, four with delays of two hours and one stale start are not judged yet);
+/// only some of GCSArtifact's);
 /// `TRAINYARD_FAULT_PLAN=story/index/fault` runs one.
 @Suite(.serialized, .timeLimit(.minutes(30))) struct FaultMatrixTests {
     private static let environment = ProcessInfo.processInfo.environment
@@ -39,6 +39,14 @@ import Testing
 
     @Test func `budgets, hangs and plans survive every fault at every request`() async throws {
         try await check("money", Workflow.money)
+    }
+
+    @Test func `runs in a queue survive every fault at every request`() async throws {
+        try await check("queued TrainingJob", Workflow.queued)
+    }
+
+    @Test func `a run's way to machines survives every fault at every request`() async throws {
+        try await check("capacity", Workflow.capacity)
     }
 
     @Test func `GCSArtifacts survive every fault at every request`() async throws {

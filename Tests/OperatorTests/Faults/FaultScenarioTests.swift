@@ -15,7 +15,7 @@ import Testing
     }
 
     /// Counts for one world.
-    private final class Counter: Sendable {
+    final class Counter: Sendable {
         private let count = Mutex(0)
         func next() -> Int {
             count.withLock { count in
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    private static func until(
+    static func until(
         _ seconds: Int, _ fault: @escaping @Sendable (TracedRequest, Counter) -> RequestFault?
     ) -> @Sendable (FaultWorld) -> Void {
         { world in
@@ -62,6 +62,13 @@ import Testing
                 request.side == .cloud && counter.next() % 2 == 0 ? .loseReply : nil
             }),
         Scenario(
+            testDescription: "what was deleted is listed for a minute more",
+            arm: { world in
+                var script = FaultScript()
+                script.add(.lingerInLists(for: .seconds(60)), on: RequestMatch(side: .cloud, verb: "delete"))
+                world.faults.setScript(script)
+            }),
+        Scenario(
             testDescription: "the right to write statuses is missing for five minutes",
             arm: until(300) { request, _ in request.path.hasSuffix("/status") ? .fail(status: 403) : nil }),
         Scenario(
@@ -84,7 +91,7 @@ import Testing
         Scenario(testDescription: "two replicas believe to lead", arm: { $0.setTwin(true) }),
     ]
 
-    private func check(_ workflows: [Workflow], _ scenario: Scenario) async throws {
+    static func check(_ workflows: [Workflow], _ scenario: Scenario) async throws {
         for workflow in workflows {
             let reference = try await FaultMatrix.outcome(workflow)
             let outcome = try await FaultMatrix.outcome(workflow, scenario.arm)
@@ -96,10 +103,10 @@ import Testing
     }
 
     @Test(arguments: scenarios) func `a TrainingJob ends as ever`(_ scenario: Scenario) async throws {
-        try await check(Workflow.trainingJobs.filter { ["train", "retry", "delete"].contains($0.name) }, scenario)
+        try await Self.check(Workflow.trainingJobs.filter { ["train", "retry", "delete"].contains($0.name) }, scenario)
     }
 
     @Test(arguments: scenarios) func `a GCSArtifact ends as ever`(_ scenario: Scenario) async throws {
-        try await check(Workflow.artifacts, scenario)
+        try await Self.check(Workflow.artifacts, scenario)
     }
 }

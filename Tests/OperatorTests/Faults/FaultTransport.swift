@@ -115,6 +115,8 @@ final class FaultTransport: HTTPTransport {
     func observe(_ observer: Observer) { state.withLock { $0.observer = observer } }
     func plan(_ fault: RequestFault, at index: Int) { plan { number, _ in number == index ? fault : nil } }
     func plan(_ rule: @escaping @Sendable (Int, TracedRequest) -> RequestFault?) { state.withLock { $0.rule = rule } }
+    /// Lets time pass in the world.
+    func letPass(seconds: Int) async { await state.withLock(\.observer)?.pass(seconds) }
     /// A new process.
     func revive() { state.withLock { $0.isDead = false } }
 

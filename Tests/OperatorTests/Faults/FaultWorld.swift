@@ -23,7 +23,7 @@ final class FaultWorld: @unchecked Sendable {
     static let canaries = ["canary-of-the-cluster", "canary-of-the-cloud"]
 
     /// The CRDs and the operator's role, read once.
-    private static let files = Result {
+    static let files = Result {
         let crds = try Repository.yaml("crds/trainingjobs.yaml") + Repository.yaml("crds/gcsartifacts.yaml")
         let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
         return (crds, try #require(role.first?["rules"]?.arrayValue))
@@ -48,6 +48,8 @@ final class FaultWorld: @unchecked Sendable {
     let world: SandboxWorld
     let admin: KubernetesClient
     let transport: FaultTransport
+    /// What a script does to the operator's requests, and to nobody else's.
+    let faults: FaultInjector
     let oracle: Oracle
     /// Where the story is set.
     var namespace = "ml"
@@ -66,6 +68,7 @@ final class FaultWorld: @unchecked Sendable {
     private var views: [StoreView] = []
     private var syncedVersion: Int64 = -1
     private var quietSeconds = 0
+    private var passedSeconds = 0
     /// Rounds per key and second, for the bound on effort.
     private var rounds: [String: [Int64: Int]] = [:]
     private let folder: String
@@ -74,6 +77,7 @@ final class FaultWorld: @unchecked Sendable {
     /// - Parameter resources: the operator's rights on these are missing.
     init(
         stockouts: Set<String> = [], timings: CloudTimings = CloudTimings(), dropping resources: Set<String> = [],
+        hasKueue: Bool = false,
         program: @escaping @Sendable (PodContext) async -> PodResult = Trainers.succeeding()
     ) async throws {
         folder = FileManager.default.temporaryDirectory.path + "/fault-world-\(UInt64.random(in: 0 ... .max))"
@@ -82,7 +86,7 @@ final class FaultWorld: @unchecked Sendable {
             rule["resources"]?.arrayValue?.contains { resources.contains($0.stringValue ?? "") } != true
         }
         var configuration = WorldConfiguration(
-            crds: crds, adminToken: "admin",
+            crds: crds + (hasKueue ? [Kueue.definition] : []), adminToken: "admin",
             users: [FaultWorld.canaries[0]: SimulatedUser(name: "operator", rules: rules)], clock: clock,
             images: [FaultWorld.image: .scripted(program)], stateDirectory: folder, seed: 7)
         configuration.cloud.stateDirectory = nil
@@ -93,7 +97,8 @@ final class FaultWorld: @unchecked Sendable {
         admin = KubernetesClient(
             transport: HandlerTransport(world), server: FaultWorld.server,
             credentials: { () throws(APIError) in "admin" })
-        transport = FaultTransport(HandlerTransport(world))
+        faults = FaultInjector(world, script: FaultScript(), clock: clock)
+        transport = FaultTransport(HandlerTransport(faults))
         oracle = Oracle(
             world: world, admin: admin, clusterUID: FaultWorld.clusterUID, canaries: FaultWorld.canaries, clock: clock)
         operatorClock = SkewedClock(clock)
@@ -118,7 +123,9 @@ final class FaultWorld: @unchecked Sendable {
     ) -> Process {
         let client = KubernetesClient(
             transport: transport, server: server, credentials: { () throws(APIError) in canaries[0] })
-        let google = GoogleCloudClient(transport: transport, tokens: CanaryTokens(), clock: wall)
+        let google = GoogleCloudClient(
+            transport: transport, tokens: CanaryTokens(), clock: wall,
+            limits: CallLimits(clock: WaitingClock(clock, transport), random: { 0.5 }))
         var transfers = TransferSettings()
         transfers.retries = 0
         let storage = StorageClient(google, transfers: transfers)
@@ -194,8 +201,10 @@ final class FaultWorld: @unchecked Sendable {
     ///
     /// - Returns: whether it came to hold.
     func run(atMost seconds: Int = 1500, until isOver: () async throws -> Bool) async throws -> Bool {
+        // What passes while the operator waits for a reply is not its time.
+        let start = passedSeconds
         let end = clock.now + .seconds(seconds)
-        while clock.now < end {
+        while clock.now < end + .seconds(passedSeconds - start) {
             await Task.yield()  // Nothing here waits: others' timeouts go on meanwhile.
             try await sync()
             if try await isOver() { return true }
@@ -210,6 +219,7 @@ final class FaultWorld: @unchecked Sendable {
 
     /// Time without the operator: it is dead, or waits for a reply.
     private func letPass(seconds: Int) async {
+        passedSeconds += seconds
         var left = seconds
         while left > 0 {
             // What goes on in the world takes seconds; long waits are looked at more coarsely.
@@ -280,24 +290,47 @@ struct StoreView: Sendable {
             try await Self.filler(Pod.self, Ownership.jobLabel, admin),
             try await Self.filler(Service.self, Ownership.jobLabel, admin),
             try await Self.filler(Node.self, Ownership.jobLabel, admin),
+            try await Self.filler(Workload.self, Ownership.jobLabel, admin, isOptional: true),
         ]
     }
 
     func fill(_ cache: ObjectCache) { for filler in fillers { filler(cache) } }
 
     private static func filler<Object: KubernetesResource>(
-        _ type: Object.Type, _ selector: String?, _ admin: KubernetesClient
+        _ type: Object.Type, _ selector: String?, _ admin: KubernetesClient, isOptional: Bool = false
     ) async throws -> @Sendable (ObjectCache) -> Void {
         let list: ObjectList<Object>
         do throws(APIError) {
             list = try await admin.list(type, ObjectSelection(labelSelector: selector))
         } catch  where error.code == .notFound {
-            return { _ in }  // The kind is gone: a watch ends, and tells nothing more.
+            // The kind is gone: a watch ends, and tells nothing more.
+            return { if isOptional { $0.store(type, labelSelector: selector, isOptional: true).setServed(false) } }
         }
         return { cache in
             cache.store(type, labelSelector: selector).replace(
                 with: list.items, resourceVersion: list.resourceVersion)
         }
+    }
+}
+
+/// The clock of waits inside a call: while a call waits its turn, the world goes on and nothing else in the operator does.
+struct WaitingClock: WallClock {
+    private let base: VirtualClock
+    private let transport: FaultTransport
+
+    init(_ base: VirtualClock, _ transport: FaultTransport) {
+        self.base = base
+        self.transport = transport
+    }
+
+    var now: Timestamp { base.now }
+    var uptime: Duration { base.uptime }
+
+    func sleep(until moment: Timestamp) async throws(CancellationError) { try await sleep(for: moment - base.now) }
+
+    func sleep(for duration: Duration) async throws(CancellationError) {
+        if duration <= .zero { return }
+        await transport.letPass(seconds: Int((duration / .seconds(1)).rounded(.up)))
     }
 }
 

@@ -13,14 +13,15 @@ import Testing
         "list services", "watch services", "watch pods", "list nodes", "watch nodes",
         "get leases.coordination.k8s.io", "create leases.coordination.k8s.io", "update leases.coordination.k8s.io",
         "update trainingjobs.trainyard.dev/finalizers", "update gcsartifacts.trainyard.dev/finalizers",
-        "delete pods",
+        "delete pods", "list workloads.kueue.x-k8s.io", "watch workloads.kueue.x-k8s.io",
     ]
 
     @Test func `every right of the role is used`() async throws {
         let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
         let granted = ClusterGrant.all(in: try #require(role.first?["rules"]?.arrayValue))
         var used: Set<ClusterGrant> = []
-        for workflow in Workflow.trainingJobs + Workflow.money + Workflow.artifacts + Workflow.whole {
+        let stories = Workflow.trainingJobs + Workflow.queued + Workflow.money + Workflow.artifacts + Workflow.whole
+        for workflow in stories {
             let world = try await workflow.make()
             try await workflow.story(world)
             used.formUnion(world.world.cluster.usedGrants(of: "operator"))

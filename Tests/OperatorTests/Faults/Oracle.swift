@@ -18,6 +18,8 @@ final class Oracle: Sendable {
         var creates: [String: Int] = [:]
         var deletes: [String: Int] = [:]
         var statusWriteCount = 0
+        /// Node pools that one object may have at a time: one for each slice of its runs.
+        var poolLimit = 1
         /// Data may be left behind by a finalizer: its kind is going.
         var isKindGoing = false
         /// Names that each alias was given to.
@@ -47,6 +49,9 @@ final class Oracle: Sendable {
 
     /// An object of the story: what it owns may be changed.
     func know(_ uid: String, as alias: String) { state.withLock { $0.aliases[uid] = alias } }
+
+    /// The story's runs have so many slices.
+    func expectSlices(_ count: Int) { state.withLock { $0.poolLimit = count } }
 
     /// From now on the definition of GCSArtifacts is being deleted.
     func kindIsGoing() { state.withLock { $0.isKindGoing = true } }
@@ -164,7 +169,9 @@ final class Oracle: Sendable {
         count(request, response, traced)
         if traced.side == .cloud { checkPools() }
         guard traced.side == .cluster, let object = try? JSONValue(parsing: response.body) else { return }
-        if request.method == .put, traced.path.hasSuffix("/status") { await checkStatus(object) }
+        if request.method == .patch, traced.path.hasSuffix("/status"), traced.path.contains("/trainyard.dev/") {
+            await checkStatus(object)
+        }
         if request.method == .patch, !traced.path.hasSuffix("/status") { await checkFinalizer(object) }
     }
 
@@ -189,13 +196,14 @@ final class Oracle: Sendable {
     /// I2: of the world as it is.
     func look() async { checkPools() }
 
-    /// At most one node pool of an owner lives at a time: a place that gave nothing is left before the next is tried.
+    /// At most the node pools of one place live at a time: one that gave nothing is left before the next is tried.
     private func checkPools() {
         var counts: [String: Int] = [:]
         for pool in world.cloud.nodePools() where isOurs(pool.config["resourceLabels"]) {
             counts[pool.config.value(at: ["resourceLabels", Ownership.ownerLabel])?.stringValue ?? "", default: 0] += 1
         }
-        for (_, count) in counts where count > 1 { violated("I2", "\(count) node pools of one object at once") }
+        let limit = state.withLock(\.poolLimit)
+        for (_, count) in counts where count > limit { violated("I2", "\(count) node pools of one object at once") }
     }
 
     /// I8: Flux's rules for statuses, and that Ready is no lie.
@@ -313,6 +321,7 @@ enum EndState {
     private static let dropped: Set<String> = [
         "cost", "activeSeconds", "message", "trainerStatus", "checkpoint", "generation", "metageneration", "digest",
         "summary", "count", "toStep", "fromStep", "hint", "node", "time", "nodes", "observedGeneration",
+        "logURL",
     ]
 
     static func masked(_ value: JSONValue) -> JSONValue {

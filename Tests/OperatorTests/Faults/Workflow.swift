@@ -40,95 +40,96 @@ extension Workflow {
     }
 
     /// Attempt 1 goes on until it is told to stop.
-    private static let unending = Trainers.interrupted()
+    static let unending = Trainers.interrupted()
 
     /// What a TrainingJob lives through.
-    static let trainingJobs: [Workflow] = [
-        Workflow(
-            name: "train", setting: "stockout", make: world(stockouts: ["spot/us-central1-a"]),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "retry", setting: "retry", make: world(program: Trainers.scripted([1, 0])),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "output missing", setting: "no outputs",
-            make: world(program: { _ in PodResult(exitCode: 0, after: .seconds(3)) }),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "suspend and resume", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.patchJob(["spec": ["suspend": true]])
-                try await world.expectJob("suspended") { $0?.isTrue("Suspended") == true }
-                try await world.patchJob(["spec": ["suspend": false]])
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "delete", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.deleteJob()
-                try await world.expectJob("nothing") { $0 == nil }
-            }),
-        Workflow(
-            name: "delete while creating", setting: "slow", make: world(timings: slowCreates, program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("a pool") { _ in !world.ownPools.isEmpty }
-                try await world.deleteJob()
-                try await world.expectJob("nothing") { $0 == nil }
-            }),
-        Workflow(
-            name: "reclaimed machine", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                for instance in world.ownPools.flatMap(\.instances) {
-                    world.world.cloud.preempt(instance: instance.name)
-                }
-                try await world.expectJob("the end") { $0?.isOver == true }
-            }),
-        Workflow(
-            name: "lost status", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.loseStatus()
-                try await world.expectJob("training again") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.deleteJob()
-                try await world.expectJob("nothing") { $0 == nil }
-            }),
-        Workflow(
-            name: "made again", setting: "unending", make: world(program: unending),
-            story: { world in
-                try await world.createJob()
-                try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.deleteJob()
-                try await world.expectJob("nothing") { $0 == nil }
-                try await world.createJob()
-                try await world.expectJob("training again") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
-                try await world.patchJob(["spec": ["suspend": true]])
-                try await world.expectJob("suspended") { $0?.isTrue("Suspended") == true }
-            }),
-    ]
+    static let trainingJobs: [Workflow] =
+        [
+            Workflow(
+                name: "train", setting: "stockout", make: world(stockouts: ["spot/us-central1-a"]),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "retry", setting: "retry", make: world(program: Trainers.scripted([1, 0])),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "output missing", setting: "no outputs",
+                make: world(program: { _ in PodResult(exitCode: 0, after: .seconds(3)) }),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "suspend and resume", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.patchJob(["spec": ["suspend": true]])
+                    try await world.expectJob("suspended") { $0?.isTrue("Suspended") == true }
+                    try await world.patchJob(["spec": ["suspend": false]])
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "delete", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.deleteJob()
+                    try await world.expectJob("nothing") { $0 == nil }
+                }),
+            Workflow(
+                name: "delete while creating", setting: "slow", make: world(timings: slowCreates, program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("a pool") { _ in !world.ownPools.isEmpty }
+                    try await world.deleteJob()
+                    try await world.expectJob("nothing") { $0 == nil }
+                }),
+            Workflow(
+                name: "reclaimed machine", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    for instance in world.ownPools.flatMap(\.instances) {
+                        world.world.cloud.preempt(instance: instance.name)
+                    }
+                    try await world.expectJob("the end") { $0?.isOver == true }
+                }),
+            Workflow(
+                name: "lost status", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.loseStatus()
+                    try await world.expectJob("training again") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.deleteJob()
+                    try await world.expectJob("nothing") { $0 == nil }
+                }),
+            Workflow(
+                name: "made again", setting: "unending", make: world(program: unending),
+                story: { world in
+                    try await world.createJob()
+                    try await world.expectJob("training") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.deleteJob()
+                    try await world.expectJob("nothing") { $0 == nil }
+                    try await world.createJob()
+                    try await world.expectJob("training again") { $0?.status?.state == "Training" }
+                    try await world.expectRunningPod()
+                    try await world.patchJob(["spec": ["suspend": true]])
+                    try await world.expectJob("suspended") { $0?.isTrue("Suspended") == true }
+                }),
+        ] + running
 
     private static let slowCreates = {
         var timings = CloudTimings()
@@ -236,7 +237,7 @@ extension FaultWorld {
             status.conditions = [
                 Condition(type: "Ready", status: .true, reason: "Ready", message: "", lastTransitionTime: clock.now)
             ]
-            _ = try await admin.replaceStatus(of: try object.decode(GCSArtifact.self), with: status)
+            _ = try await admin.updateStatus(of: try object.decode(GCSArtifact.self), to: status)
         }
         try world.cloud.putObject(bucket: "data-bucket", name: "train.gz", bytes: [1, 2, 3])
     }
@@ -247,9 +248,11 @@ extension FaultWorld {
     }
 
     func createJob(
-        named name: String = "mnist", _ change: (inout TrainingJob.Spec) -> Void = { _ in }
+        named name: String = "mnist", queue: String? = nil,
+        _ change: @Sendable (inout TrainingJob.Spec) -> Void = { _ in }
     ) async throws {
         var manifest = try OperatorWorld.manifest(change)
+        if let queue { manifest.set(["kueue.x-k8s.io/queue-name": .string(queue)], at: ["metadata", "labels"]) }
         manifest.set(.string(namespace), at: ["metadata", "namespace"])
         manifest.set(.string(name), at: ["metadata", "name"])
         let object = try await admin.create(TrainingJob.resourceType, manifest)
@@ -259,7 +262,7 @@ extension FaultWorld {
         }
     }
 
-    private func know(_ object: JSONValue, _ name: String) {
+    func know(_ object: JSONValue, _ name: String) {
         madeCount += 1
         oracle.know(object.value(at: ["metadata", "uid"])?.stringValue ?? "", as: "\(name)\(madeCount)")
     }
@@ -283,7 +286,7 @@ extension FaultWorld {
         for _ in 0..<10 {
             guard let job = try await job() else { return }
             do throws(APIError) {
-                _ = try await admin.replaceStatus(of: job, with: TrainingJob.Status())
+                _ = try await admin.updateStatus(of: job, to: TrainingJob.Status())
                 return
             } catch {
                 guard error.code == .conflict else { throw error }
@@ -392,6 +395,6 @@ extension FaultWorld {
                 type: "OutputsVerified", status: .true, reason: "Succeeded", message: "2 of 2 files verified",
                 lastTransitionTime: Timestamp(seconds: 1_795_255_000))
         ]
-        _ = try await admin.replaceStatus(of: job, with: status)
+        _ = try await admin.updateStatus(of: job, to: status)
     }
 }

@@ -209,7 +209,7 @@ final class ArtifactWorld: Sendable {
                 type: "OutputsVerified", status: .true, reason: "Succeeded", message: "2 of 2 files verified",
                 lastTransitionTime: Timestamp(seconds: 1_795_255_000))
         ]
-        _ = try await admin.replaceStatus(of: object, with: status)
+        _ = try await admin.updateStatus(of: object, to: status)
     }
 
     /// The test's own client of the cloud.

@@ -29,7 +29,10 @@ struct GCSArtifactVersionsTests {
     @Test func `a verified run gets its manifest while the object stays ready`() throws {
         let plan = plan(observation([Artifacts.run()]))
         let place = try #require(StorageURI("gs://runs-bucket/manifests/mnist-11111-r1.json"))
-        #expect(plan.steps == [.cloud(.writeManifest(Artifacts.manifest(), to: place))])
+        #expect(
+            plan.steps == [
+                .cloud(.writeManifest(Artifacts.manifest(), to: place, owner: Artifacts.observation().owner))
+            ])
         #expect(plan.next == .after(.zero))
         #expect(Artifacts.conditions(plan.status) == ["Ready=True/Ready", "VersionsPublished=False/Publishing"])
         #expect(plan.status.versions == [])
@@ -73,7 +76,7 @@ struct GCSArtifactVersionsTests {
         var files = Artifacts.files
         files["log.txt"] = OutputFile(sizeBytes: 1, crc32c: "D", generation: 13)
         let plan = plan(observation([Artifacts.run(1, .absent(files: files))]))
-        guard case .cloud(.writeManifest(let bytes, to: _)) = plan.steps.first else {
+        guard case .cloud(.writeManifest(let bytes, to: _, owner: _)) = plan.steps.first else {
             Issue.record("no manifest")
             return
         }

@@ -64,11 +64,11 @@ struct Deletion: Sendable, CustomTestStringConvertible {
             },
             bucket: BucketObservation = .found(Artifacts.bucket(), isInProject: true), users: [String] = [],
             contents: [ObjectGeneration] = [], isKindGoing: Bool = false, steps: [GCSArtifactAction] = [],
-            ready: String = "Deleting",
-            isFinalized: Bool = false
+            ready: String = "Deleting", isFinalized: Bool = false, ofBucket reference: String? = nil
         ) -> Deletion {
             let artifact = Artifacts.artifact(
-                prefix: "a/", deletionPolicy: policy, isDeleting: true, isConfirmed: confirmed, status: status)
+                bucket: reference == nil ? Artifacts.bucketSpec() : nil, bucketRef: reference, prefix: "a/",
+                deletionPolicy: policy, isDeleting: true, isConfirmed: confirmed, status: status)
             let observation = Artifacts.observation(artifact, bucket: bucket) {
                 $0.users = users
                 $0.contents = contents
@@ -102,6 +102,10 @@ struct Deletion: Sendable, CustomTestStringConvertible {
             case_(
                 "our bucket may not be read any more", .deleteBucket, bucket: .forbidden("no"),
                 ready: "PermissionDenied"),
+            case_(
+                "a prefix that may not be read any more", .deleteObjects,
+                status: Artifacts.status(uri: "gs://runs-bucket/a/"), bucket: .forbidden("no"),
+                ready: "PermissionDenied", ofBucket: "home"),
         ]
     }()
 }

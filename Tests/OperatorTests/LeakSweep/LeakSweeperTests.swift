@@ -204,4 +204,45 @@ import Testing
         await setting.sweeper.sweep(setting.duty)
         #expect(setting.heard.reports.contains(.deleted(leak)))
     }
+
+    @Test func `a bucket is nobody's leak, whatever its labels say and wherever its namespace went`() async throws {
+        let setting = try await Setting(LeakSweepOptions(grace: .zero))
+        let leak = setting.leak
+        let uid = try #require(try await setting.world.job()?.metadata.uid)
+        let storage = StorageClient(
+            GoogleCloudClient(transport: setting.way, tokens: NoTokens(), clock: setting.world.clock))
+        var buckets: [GoogleCloud.Bucket] = []
+        for (name, owner) in [("ty-of-the-dead", uid), ("ty-of-nobody", "nobody")] {
+            let labels = Ownership.googleLabels(ownerUID: owner, clusterUID: "cluster-uid")
+            let configuration = BucketConfiguration(name: name, location: "us-central1", labels: labels)
+            buckets.append(try await storage.insertBucket(configuration, project: "sandbox-project"))
+        }
+        try await setting.removeByHand()
+        try await setting.world.admin.delete(
+            ObjectReference(type: Namespace.resourceType, namespace: nil, name: "ml"))
+        await setting.sweeper.sweep(setting.duty)
+        try await setting.pass(120)
+        await setting.sweeper.sweep(setting.duty)
+        #expect(setting.heard.reports.contains(.deleted(leak)))
+        #expect(setting.poolNames == Setting.decoys)
+        for bucket in buckets { #expect(try await storage.bucket(bucket.name) == bucket) }
+    }
+
+    @Test func `a pool that lists still tell is deleted once`() async throws {
+        let setting = try await Setting(LeakSweepOptions(grace: .zero))
+        var script = FaultScript()
+        script.add(.lingerInLists(for: .seconds(120)), on: RequestMatch(side: .cloud, verb: "delete"))
+        setting.world.world.setFaults(script)
+        try await setting.removeByHand()
+        let before = setting.world.world.cloud.callCount("container.nodePools.delete")
+        for _ in 0..<5 {
+            await setting.sweeper.sweep(setting.duty)
+            try await setting.pass(20)
+        }
+        #expect(setting.world.world.cloud.callCount("container.nodePools.delete") == before + 1)
+        try await setting.pass(60)
+        setting.heard.clear()
+        await setting.sweeper.sweep(setting.duty)
+        #expect(setting.heard.reports == [.complete(leakCount: 0, hourlyCost: .zero, postponedCount: 0)])
+    }
 }

@@ -171,7 +171,7 @@ final class OperatorWorld {
             status.conditions = [
                 Condition(type: "Ready", status: .true, reason: "Ready", message: "", lastTransitionTime: clock.now)
             ]
-            artifact = try await admin.replaceStatus(of: artifact, with: status)
+            artifact = try await admin.updateStatus(of: artifact, to: status)
         }
         try world.cloud.putObject(
             bucket: "data-bucket", name: "train-images-idx3-ubyte.gz", bytes: [1, 2, 3], contentType: "application/gzip"

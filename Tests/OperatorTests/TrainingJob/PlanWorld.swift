@@ -104,7 +104,7 @@ struct PlanWorld {
         guard status != seen.status else { return finalize(plan) }
         try check()
         guard seen.metadata.resourceVersion == job.metadata.resourceVersion else {
-            throw APIError(.conflict, operation: "PUT status", message: "stale")
+            throw APIError(.conflict, operation: "PATCH status", message: "stale")
         }
         actionCount += 1
         statusWriteCount += 1
@@ -197,6 +197,7 @@ struct PlanWorld {
             pools[index].status = .stopping
             deleteCounts[name, default: 0] += 1
             startOperation("DELETE_NODE_POOL", name)
+        case .updateWorkload: break  // There is no queue here.
         }
     }
 

@@ -199,6 +199,7 @@ import Testing
         status.run?.completionTime = nil
         status.run?.activeSeconds = nil
         status.lastFailure?.time = nil
+        status.lastFailure?.logURL = nil
         status.attempts = status.attempts.map { attempt in
             var attempt = attempt
             attempt.startTime = nil

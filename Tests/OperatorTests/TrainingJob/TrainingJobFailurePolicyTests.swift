@@ -136,7 +136,7 @@ import Testing
         ),
         (#"{"message":"stopped"}"#, "stopped"), ("{broken", "{broken"), (" \n", nil), ("", nil),
     ]) func `of a container's log the last sentence is told`(log: String, words: String?) {
-        #expect(TrainingJobFailurePolicy.lastWords(log) == words)
+        #expect(TrainingJobEvidence.lastWords(log) == words)
     }
 
     @Test func `a pool that vanished under the pods is a reclaim on spot`() {

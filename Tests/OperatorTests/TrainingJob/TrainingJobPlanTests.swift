@@ -12,11 +12,10 @@ import Testing
         // Deletion first; what has a result never seeks machines; what stops releases.
         #expect(
             TrainingJobPlan.rules.names == [
-                "deleting", "planning", "finishedAndReleased", "releasingCompute", "recordingSuccess",
-                "restoringRevision",
-                "verifyingOutputs", "cancelled", "overTime",
-                "overBudget", "invalidSpec", "suspended", "recordingRun", "waitingForInputs", "recovering",
-                "seekingCapacity",
+                "deleting", "planning", "returningQuota", "finishedAndReleased", "keepingIdle", "releasingCompute",
+                "recordingSuccess", "restoringRevision", "verifyingOutputs", "cancelled", "overTime", "overBudget",
+                "invalidSpec", "leavingQueue", "suspended", "recordingRun", "waitingForInputs", "waitingForQueue",
+                "recovering", "pendingTooLong", "seekingCapacity",
             ])
     }
 
@@ -188,19 +187,12 @@ import Testing
         #expect(outcome(create) == "create")
     }
 
-    @Test func `the built-in trainer is not given several nodes`() {
-        let plan = TrainingJobPlan.plan(
-            observation(trainingJob { $0.trainer = .init(numNodes: 2, terminationGracePeriodSeconds: 25) }))
-        #expect(ready(plan) == "InvalidSpec")
-        #expect(plan.steps == [])
-    }
-
     private func outcome(_ plan: Plan<TrainingJob.Status, TrainingJobAction>) -> String {
         switch plan.steps.first {
         case .cloud(.createNodePool): return "create"
         case .cloud(.setNodePoolSize): return "setSize"
         case .cloud(.deleteNodePool): return "delete"
-        case .apply, .delete, .deleteAtOnce: return "unexpected"
+        case .cloud(.updateWorkload), .apply, .delete, .deleteAtOnce: return "unexpected"
         case nil:
             let isStalled = plan.status.conditions.contains { $0.type == "Stalled" }
             if isStalled { return plan.status.conditions.first { $0.type == "Ready" }?.reason ?? "" }
@@ -249,7 +241,7 @@ import Testing
     }
 
     @Test func `a spec that no machine type fits is refused before anything is made`() {
-        let job = trainingJob { $0.accelerator.gpu.count = 3 }
+        let job = trainingJob { $0.accelerator?.gpu?.count = 3 }
         let plan = TrainingJobPlan.plan(observation(job))
         #expect(ready(plan) == "InvalidSpec")
         #expect(plan.steps == [])

@@ -115,7 +115,17 @@ extension ContainerState {
 
     // MARK: Machines
 
-    private enum Obstacle { case stockout, quota }
+    private enum Obstacle {
+        case stockout, quota, reservation
+
+        var code: String {
+            switch self {
+            case .stockout: "GCE_STOCKOUT"
+            case .quota: "GCE_QUOTA_EXCEEDED"
+            case .reservation: "INVALID_RESERVATION"
+            }
+        }
+    }
 
     /// Adds what is missing where it is to be had; what stood in the way, if anything did.
     private mutating func addInstances(to pool: inout Pool, now: Timestamp, in world: World) -> Obstacle? {
@@ -128,7 +138,11 @@ extension ContainerState {
         }
         for zone in pool.zones {
             for _ in 0..<pool.missing(in: zone) {
-                if world.script.isStockedOut(provisioning: provisioning, zone: zone) {
+                if let reservation = pool.reservation, !hasRoom(reservation, for: pool, zone, world) {
+                    obstacle = .reservation
+                } else if pool.reservation != nil {
+                    pool.addInstance(zone: zone, cluster: world.cluster, id: nextSerial(), now: now)
+                } else if world.script.isStockedOut(provisioning: provisioning, zone: zone) {
                     obstacle = .stockout
                 } else if let quota = world.script.quota(provisioning), used >= quota {
                     obstacle = obstacle ?? .quota
@@ -142,6 +156,13 @@ extension ContainerState {
         return obstacle
     }
 
+    /// Whether a reservation has a machine left for a pool.
+    private func hasRoom(_ reservation: String, for pool: Pool, _ zone: String, _ world: World) -> Bool {
+        let others = pools.values.filter { $0.name != pool.name && $0.reservation == reservation }
+        let usedCount = (others + [pool]).reduce(0) { $0 + $1.instances.count { $0.zone == zone } }
+        return usedCount < world.script.reservations["\(reservation)/\(zone)"] ?? 0
+    }
+
     /// Ends preempted machines and those at the end of their maximum run duration. A preempted one is asked for again,
     /// as the managed instance group does; an expired one is not: its group becomes smaller.
     private mutating func endInstances(of name: String, by now: Timestamp, in world: World) {
@@ -151,6 +172,8 @@ extension ContainerState {
             pool.instances.removeAll { $0.id == instance.id }
             if instance.state == .running { pool.targets[instance.zone, default: 1] -= 1 }
             pool.retryAt = end + world.timings.setSize
+            // A slice that has lost a host is made again as a whole.
+            if pool.isAtomic { pool.instances.removeAll() }
         }
         pools[name] = pool
     }
@@ -177,7 +200,7 @@ extension ContainerState {
         let instance = pool.instanceName(zone: zone, cluster: world.cluster, slot: running)
         let start =
             pool.isAtomic
-            ? "Atomic resize failed with [\(obstacle == .stockout ? "GCE_STOCKOUT" : "GCE_QUOTA_EXCEEDED")]: "
+            ? "Atomic resize failed with [\(obstacle.code)]: "
             : ""
         let counts =
             start
@@ -190,6 +213,16 @@ extension ContainerState {
                 message: "Google Compute Engine: \(counts) [GCE_STOCKOUT]: Instance '\(instance)' creation failed: "
                     + "The zone 'projects/\(world.project)/zones/\(zone)' does not have enough resources available "
                     + "to fulfill the request. Try a different zone, or try again later.")
+        case .reservation:
+            let name = pool.reservation ?? ""
+            let why =
+                world.script.reservations["\(name)/\(zone)"] == nil
+                ? "The specified reservation '\(name)' is not found in zone '\(zone)'."
+                : "The specified reservation '\(name)' does not have available resources for the request."
+            return Failure(
+                code: "INVALID_RESERVATION",
+                message: "Google Compute Engine: \(counts) [INVALID_RESERVATION]: Instance '\(instance)' creation "
+                    + "failed: \(why)", canonicalCode: "FAILED_PRECONDITION", number: 9)
         case .quota:
             let limit = world.script.quota(pool.provisioning) ?? 0
             return Failure(

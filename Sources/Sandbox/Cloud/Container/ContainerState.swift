@@ -96,8 +96,23 @@ extension ContainerState.Pool {
         StableHash.hex(UInt32(truncatingIfNeeded: StableHash.fnv1a("\(serial)/\(revision)")))
     }
 
+    /// Of a slice of several TPU hosts. A workload policy has it in its name here.
+    var topology: String? {
+        let placement = resource["placementPolicy"]
+        return placement?["tpuTopology"]?.stringValue
+            ?? placement?["policyName"]?.stringValue?.split(separator: "-").last.map(String.init)
+    }
+
     /// A slice of several TPU hosts: all of its machines, or none.
-    var isAtomic: Bool { resource.value(at: ["placementPolicy", "tpuTopology"]) != nil }
+    var isAtomic: Bool { topology != nil }
+
+    /// The name of the reservation that its machines come from, and nowhere else.
+    var reservation: String? {
+        let affinity = resource.value(at: ["config", "reservationAffinity"])
+        guard affinity?["consumeReservationType"]?.stringValue == "SPECIFIC_RESERVATION" else { return nil }
+        let parts = affinity?["values"]?[0]?.stringValue?.split(separator: "/").map(String.init) ?? []
+        return parts.firstIndex(of: "reservations").flatMap { parts.dropFirst($0 + 1).first } ?? parts.first
+    }
 
     /// Keeps the sizes between the limits of the autoscaler, of which there is no more here: who tests scaling up says
     /// it with `SimulatedCloud.autoscale`.

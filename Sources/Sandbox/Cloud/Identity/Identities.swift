@@ -64,8 +64,10 @@ struct Identities: Sendable {
 
 extension SharedState {
     /// The account or user whose token a request carries; nil for none that is known here.
-    func caller(_ call: APICall, now: Timestamp) -> String? {
-        guard case .success(let grant) = tokens.check(call.request, now: now) else { return nil }
+    func caller(_ call: APICall, now: Timestamp) -> String? { caller(call.request, now: now) }
+
+    func caller(_ request: HTTPRequest, now: Timestamp) -> String? {
+        guard case .success(let grant) = tokens.check(request, now: now) else { return nil }
         return grant.principal
     }
 }

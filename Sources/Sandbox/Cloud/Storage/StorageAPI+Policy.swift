@@ -1,7 +1,8 @@
 internal import Encoding
 internal import HTTP
 
-/// Who may do what with a bucket: kept and compared, but nobody is refused by it.
+/// Who may do what with a bucket: `testIamPermissions` answers from it. Calls are refused by scripts alone, which know
+/// better when.
 struct StoredPolicy: Sendable {
     var version: Int64 = 1
     var bindings: [JSONValue] = []
@@ -9,6 +10,15 @@ struct StoredPolicy: Sendable {
 
     var etag: String { Base64.encode(Array("policy-\(revision)".utf8)) }
     var hasConditions: Bool { bindings.contains { $0["condition"] != nil } }
+
+    /// Whether a member has one of these roles. Conditions are not evaluated: a conditional binding grants nothing.
+    func grants(oneOf roles: [String], to member: String) -> Bool {
+        let names: [JSONValue] = [.string(member), "allUsers", "allAuthenticatedUsers"]
+        return bindings.contains { binding in
+            roles.contains(binding["role"]?.stringValue ?? "") && binding["condition"] == nil
+                && (binding["members"]?.arrayValue ?? []).contains(where: names.contains)
+        }
+    }
 }
 
 extension StorageAPI {
@@ -105,15 +115,27 @@ extension StorageAPI {
     func testPermissions(
         _ bucketName: String, _ context: Context, _ state: StorageState
     ) throws(CloudError) -> JSONValue {
-        _ = try bucket(bucketName, context, state)
+        let policy = try bucket(bucketName, context, state).policy
         let asked = context.request.url.query.filter { $0.name == "permissions" }.map(\.value)
         guard !asked.isEmpty else {
             throw CloudError(status: 400, reason: "required", message: "Required", location: "permissions")
         }
-        let held = asked.filter { context.script.deniedPermissions[$0].map { $0 <= context.now } ?? true }
+        let held = asked.filter { permission in
+            context.script.deniedPermissions[permission].map { $0 <= context.now } ?? true
+                && Self.isGranted(permission, policy, context)
+        }
         var value: JSONValue = ["kind": "storage#testIamPermissionsResponse"]
         if !held.isEmpty { value["permissions"] = .array(held.map(JSONValue.string)) }
         return value
+    }
+
+    /// By the roles of the bucket's policy and of the project's. While the bucket has no policy, and for callers who are
+    /// not known, everything is: that is the owner's own project.
+    private static func isGranted(_ permission: String, _ policy: StoredPolicy, _ context: Context) -> Bool {
+        guard let caller = context.caller, !policy.bindings.isEmpty else { return true }
+        let roles = StorageRoles.roles(allowing: permission)
+        return policy.grants(oneOf: roles, to: caller.member)
+            || roles.contains { caller.projectPolicy.grants($0, to: caller.member, at: context.now) }
     }
 
     // MARK: Notifications

@@ -13,6 +13,14 @@ struct StorageAPI: Sendable {
         var script: CloudScript
         /// A chunk keeps only this many of its bytes (`FaultAction.keepOnly`).
         var chunkLimit: Int?
+        /// Who calls, as policies name them, and what the project's policy gives; nil for callers without a token that is
+        /// known here.
+        var caller: Caller?
+
+        struct Caller: Sendable {
+            var member: String
+            var projectPolicy: IAMPolicy
+        }
 
         /// Links in replies lead back to where the request came: Google's own host, or the emulator by its address.
         var origin: String {
