@@ -135,7 +135,9 @@ public enum TrainingJobPlanMode {
         ]
         if let first = options.first {
             let others = options.count > 1 ? ", or the next candidate" : ""
-            let pool = observation.uid == unknownUID ? "ty-<hash>-r1-\(first.zone.suffix(1))" : first.pools.joined(separator: ", ")
+            let pool =
+                observation.uid == unknownUID
+                ? "ty-<hash>-r1-\(first.zone.suffix(1))" : first.pools.joined(separator: ", ")
             objects.append(
                 "NodePool \(pool): \(nodes) × \(first.machine.type) in \(first.zone)\(others); one at a time")
         }
