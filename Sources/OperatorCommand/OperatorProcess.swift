@@ -110,7 +110,8 @@ struct OperatorProcess: Sendable {
         registry.beforeEachPage { metrics.take(manager.statistics) }
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
-            progressInterval: options.progressInterval, nodeServiceAccount: options.nodeServiceAccount, prices: prices)
+            progressInterval: options.progressInterval, prices: prices,
+            nodeServiceAccount: options.nodeServiceAccount)
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
         let storage = StorageClient(gated.with(tokens: tenantTokens(google, kubernetes: place.kubernetes)))
         addControllers(

@@ -151,7 +151,7 @@ import Testing
 
     @Test func `a machine without a price is refused with a budget, before it is bought, unless it only warns`() {
         func change(_ spec: inout TrainingJob.Spec) {
-            spec.accelerator.gpu = .init(type: "nvidia-b200", count: 8, driverVersion: "Default")
+            spec.accelerator?.gpu = .init(type: "nvidia-b200", count: 8, driverVersion: "Default")
             spec.capacity?.candidates = [.init(name: "spot", provisioningModel: .spot, zones: ["us-central1-b"])]
         }
         let refused = fresh(.init(currencyCode: "USD", maxCost: "100", onExceeded: .fail), change)

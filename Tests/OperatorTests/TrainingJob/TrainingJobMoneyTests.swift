@@ -133,7 +133,7 @@ import Testing
         try await world.create { spec in
             spec.mode = .plan
             spec.inputs = [.init(name: "data", artifactRef: .init(name: "missing"), mode: .stream)]
-            spec.accelerator.gpu = .init(type: "nvidia-b200", count: 8, driverVersion: "Default")
+            spec.accelerator?.gpu = .init(type: "nvidia-b200", count: 8, driverVersion: "Default")
             spec.capacity?.candidates = [.init(name: "spot", provisioningModel: .spot, zones: ["us-central1-b"])]
             spec.budget = .init(currencyCode: "USD", maxCost: "10", onExceeded: .fail)
             spec.suspend = true
