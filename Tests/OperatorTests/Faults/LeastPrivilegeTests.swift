@@ -13,7 +13,7 @@ import Testing
         "list services", "watch services", "watch pods", "list nodes", "watch nodes",
         "get leases.coordination.k8s.io", "create leases.coordination.k8s.io", "update leases.coordination.k8s.io",
         "update trainingjobs.trainyard.dev/finalizers", "update gcsartifacts.trainyard.dev/finalizers",
-        "delete pods", "list workloads.kueue.x-k8s.io", "watch workloads.kueue.x-k8s.io",
+        "delete pods", "get pods", "list workloads.kueue.x-k8s.io", "watch workloads.kueue.x-k8s.io",
     ]
 
     @Test func `every right of the role is used`() async throws {
@@ -28,5 +28,15 @@ import Testing
         }
         let unused = granted.subtracting(used).map(\.description)
         #expect(unused.sorted() == Self.elsewhere.sorted())
+    }
+
+    /// What was deleted is read again until it is gone: without the right to, its object would wait for ever.
+    @Test func `what may be deleted may be read`() throws {
+        let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
+        let granted = Set(
+            ClusterGrant.all(in: try #require(role.first?["rules"]?.arrayValue)).map(\.description))
+        let deletable = granted.filter { $0.hasPrefix("delete ") }
+        #expect(deletable.count >= 3)
+        for right in deletable { #expect(granted.contains("get" + right.dropFirst("delete".count)), "\(right)") }
     }
 }

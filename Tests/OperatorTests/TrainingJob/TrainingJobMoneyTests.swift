@@ -97,7 +97,7 @@ import Testing
         }
         try await world.run { $0?.readyReason == "Planned" }
         let changes = world.faults.log
-        #expect(changes == ["PUT /apis/trainyard.dev/v1alpha1/namespaces/ml/trainingjobs/mnist/status"])
+        #expect(changes == ["PATCH /apis/trainyard.dev/v1alpha1/namespaces/ml/trainingjobs/mnist/status"])
         let job = try #require(try await world.job())
         #expect(job.metadata.finalizers ?? [] == [])
         #expect(job.isTrue("Ready"))
