@@ -65,7 +65,7 @@ struct ArtifactLife: Sendable {
         results.remark(
             "\(objectCount) artifacts in \(homes.count) buckets, \(Text.number(requests)) calls to the cloud each, "
                 + "\(inFlight) in flight, \(latency / .milliseconds(1)) ms a call: at most "
-                + "\(Text.number(Double(inFlight) / (max(requests, 1) * (latency / .seconds(1))))) a second")
+                + "\(Text.number(Double(inFlight) / (max(requests, 0.001) * (latency / .seconds(1))))) a second")
 
         try stage.plantData(homes: homes)
         let deleted = try await stage.deletePrefixes(homes: homes, isKilled: true)

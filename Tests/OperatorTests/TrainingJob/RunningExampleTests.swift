@@ -73,15 +73,6 @@ import TrainingContract
     }
 }
 
-/// The stories of distributed runs, told once without a fault each time.
-@Suite struct RunningStoryTests {
-    @Test(arguments: Workflow.running) func `a story ends, and nothing is wrong on the way`(story: Workflow)
-        async throws
-    {
-        #expect(try await FaultMatrix.outcome(story).violations == [])
-    }
-}
-
 /// What the pods of a run were told.
 private actor Ranks {
     private var told: Set<String> = []
