@@ -49,7 +49,7 @@ extension Workflow {
                     ]
                 }
                 try await world.expectJob("training") { $0?.status?.state == "Training" }
-                try await world.expectRunningPod()
+                try await world.expectRunningPod(count: 2)
                 for instance in world.ownPools.last?.instances ?? [] {
                     world.world.cloud.preempt(instance: instance.name)
                 }

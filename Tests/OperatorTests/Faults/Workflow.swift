@@ -308,11 +308,11 @@ extension FaultWorld {
         world.cloud.nodePools().filter { oracle.isOurs($0.config["resourceLabels"]) }
     }
 
-    func expectRunningPod() async throws {
+    func expectRunningPod(count: Int = 1) async throws {
         let isRunning = try await run(until: {
-            try await admin.list(Pod.self).items.contains { $0.status?.phase == "Running" }
+            try await admin.list(Pod.self).items.count { $0.status?.phase == "Running" } >= count
         })
-        if !isRunning { throw Stuck(description: "no pod runs") }
+        if !isRunning { throw Stuck(description: "not \(count) pods run") }
     }
 
     func createArtifact(
