@@ -26,6 +26,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case reservationUnavailable = "ReservationUnavailable"
     case maxHourlyCostExceeded = "MaxHourlyCostExceeded"
     case kernelIncompatible = "KernelIncompatible"
+    case flavorNotOffered = "FlavorNotOffered"
     case pendingDeadlineExceeded = "PendingDeadlineExceeded"
     case timedOut = "TimedOut"
     case recreateBudgetExceeded = "RecreateBudgetExceeded"
@@ -82,7 +83,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
         case .quotaExceeded, .evicted: .quota
         case .permissionDenied: .permission
-        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible: .configuration
+        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible,
+            .flavorNotOffered:
+            .configuration
         case .deadlineExceeded, .maxHourlyCostExceeded, .budgetExceeded, .priceUnknown: .budget
         case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
@@ -117,6 +120,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .recreateBudgetExceeded: "Find out what takes the machines away; the next try is within the hour.",
         .reservationUnavailable: "Check the reservation's name, zone, machine type and how much of it is free.",
         .kernelIncompatible: "Choose a machine that the image is built for, or build the image for the machine.",
+        .flavorNotOffered: "Name the admitted ResourceFlavor as resourceFlavor of a candidate.",
         .maxHourlyCostExceeded: "Raise the candidates' maxHourlyCost, or add cheaper ones.",
         .pendingDeadlineExceeded: "Add candidates, or raise pendingDeadlineSeconds; then change rerunToken.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",

@@ -56,6 +56,7 @@ extension CRDRuleCases {
                 (second + "maxRunDurationSeconds", 3600),
             ], "maxRunDurationSeconds not with ReservationBound", rule: "spec.capacity.candidates[]#2"),
         job(second + "reservation", [:], "reservation.name: Required value"),
+        job(second + "resourceFlavor", "spot-l4"), job(second + "resourceFlavor", "Spot L4", "resourceFlavor"),
         job(second + "maxHourlyCost", "12.50"), job(second + "maxHourlyCost", "$12", "maxHourlyCost"),
         job(second + "maxHourlyCost", 12, "maxHourlyCost"), job("spec.pendingDeadlineSeconds", 60),
         job("spec.pendingDeadlineSeconds", 59, "should be greater than or equal to 60"),

@@ -94,6 +94,8 @@ extension TrainingJob {
             public var maxWaitSeconds: Int?
             public var maxRunDurationSeconds: Int?
             public var maxHourlyCost: String?
+            /// Kueue's ResourceFlavor whose admission selects this candidate.
+            public var resourceFlavor: String?
         }
 
         public var strategy: Strategy = .ordered

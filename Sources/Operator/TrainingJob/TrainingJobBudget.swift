@@ -63,7 +63,7 @@ enum TrainingJobBudget {
     private static func refusal(
         _ run: TrainingJob.Run, _ budget: TrainingJob.Budget, _ limit: Money, _ observation: TrainingJobObservation
     ) -> Decision? {
-        guard let spec = observation.runSpec,
+        guard let spec = observation.recordedSpec,
             let options = try? TrainingJobNodePool.options(for: run, spec, observation).get()
         else { return nil }  // `invalidSpec` says why.
         if let message = unpayable(budget, options, spec, observation) {
@@ -71,7 +71,7 @@ enum TrainingJobBudget {
                 status: observation.status, situation: .actionRequired(.priceUnknown, message),
                 next: .after(TrainingJobPlan.slowRecheck))
         }
-        guard let reserve = smallestReserve(options, spec, observation),
+        guard let reserve = smallestReserve(options, spec),
             spent(observation.status, observation) + reserve >= limit
         else { return nil }
         guard budget.onExceeded != .fail else { return stop(run, budget, limit, observation) }
@@ -79,20 +79,15 @@ enum TrainingJobBudget {
     }
 
     /// What stopping would cost on the cheapest machines.
-    private static func smallestReserve(
-        _ options: [CapacityOption], _ spec: RunSpec, _ observation: TrainingJobObservation
-    ) -> Money? {
+    private static func smallestReserve(_ options: [CapacityOption], _ spec: RunSpec) -> Money? {
         let prices = options.compactMap(\.hourlyPrice)
         return prices.min().map { reserve($0, spec) }
     }
 
     /// Why a budget does not pay for anything, as a sentence; nil when it does.
-    static func tooSmall(
-        _ budget: TrainingJob.Budget, _ options: [CapacityOption], _ spec: RunSpec,
-        _ observation: TrainingJobObservation
-    ) -> String? {
-        guard let limit = Money(decimal: budget.maxCost),
-            let reserve = smallestReserve(options, spec, observation), reserve >= limit
+    static func tooSmall(_ budget: TrainingJob.Budget, _ options: [CapacityOption], _ spec: RunSpec) -> String? {
+        guard let limit = Money(decimal: budget.maxCost), let reserve = smallestReserve(options, spec),
+            reserve >= limit
         else { return nil }
         return "budget.maxCost \(budget.maxCost) does not pay for more than stopping: grace period and release take "
             + "\(reserve.display) of it"
@@ -107,8 +102,13 @@ enum TrainingJobBudget {
         guard budget.currencyCode == currency else {
             return "budget.currencyCode is \(budget.currencyCode); this installation knows prices in \(currency)"
         }
-        let unpriced = options.first { $0.nodePrice == nil }
-        guard let unpriced else { return nil }
+        let policy = NodeSelection.policy(spec)
+        guard policy == .createPerRun else {
+            return
+                "what nodes of nodePool.policy \(policy.rawValue) cost is not known, so budget.maxCost cannot be kept: "
+                + "use policy CreatePerRun, or set budget.onExceeded to Warn"
+        }
+        guard let unpriced = options.first(where: { $0.nodePrice == nil }) else { return nil }
         return
             "candidate \(TrainingJobCapacity.describe(unpriced)) has no list price, so budget.maxCost cannot be kept: "
             + "remove the candidate, give the operator its price (--price-file), or set budget.onExceeded to Warn"
@@ -209,9 +209,7 @@ enum TrainingJobBudget {
 
     /// After how many seconds Compute Engine ends a machine of this option by itself: when it would have used up the rest
     /// of the budget. Nil without a budget that stops, and without a price.
-    static func maximumRunSeconds(
-        _ option: CapacityOption, _ spec: RunSpec, _ observation: TrainingJobObservation
-    ) -> Int64? {
+    static func maximumRunSeconds(_ option: CapacityOption, _ observation: TrainingJobObservation) -> Int64? {
         guard let budget = observation.spec.budget, budget.onExceeded != .warn,
             let limit = Money(decimal: budget.maxCost),
             let rate = option.hourlyPrice, rate > .zero

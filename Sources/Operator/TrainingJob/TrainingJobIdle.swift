@@ -28,9 +28,10 @@ enum TrainingJobIdle {
             next: .after(max(.seconds(1), min(TrainingJobPlan.slowRecheck, end - observation.now))))
     }
 
-    /// When the pools go; nil where they go at once.
+    /// When the pools go; nil where they go at once, as those of a run in a queue do: its quota is another's then.
     private static func end(_ observation: TrainingJobObservation) -> Timestamp? {
-        guard let pool = observation.spec.backend.gke?.nodePool, pool.policy == .createPerRun,
+        guard !TrainingJobQueue.standsInQueue(observation), let pool = observation.spec.backend.gke?.nodePool,
+            pool.policy == .createPerRun,
             let seconds = pool.keepIdleSeconds, seconds > 0, let completion = observation.status.run?.completionTime,
             // Set back since: nobody knows how long the pools have waited.
             completion <= observation.now

@@ -28,7 +28,7 @@ extension TrainingJobNodePool {
         var config = NodeConfig(machineType: option.machine.type)
         config.accelerators = option.accelerator?.gpu.map { [accelerator($0)] }
         config.spot = option.candidate.provisioningModel == .spot ? true : nil
-        config.maxRunDuration = maximumRunSeconds(option, run, spec, observation).map { "\($0)s" }
+        config.maxRunDuration = maximumRunSeconds(option, run, observation).map { "\($0)s" }
         config.labels = [
             Ownership.namespaceLabel: observation.job.metadata.namespace ?? "",
             Ownership.jobLabel: observation.job.metadata.name, Ownership.runLabel: run.id,
@@ -92,10 +92,10 @@ extension TrainingJobNodePool {
     /// What is left of the runtime limit, and a quarter of an hour for verification and release; the candidate's own limit
     /// and what the rest of the budget pays for, where that is shorter. Compute Engine takes between 30 seconds and 120 days.
     private static func maximumRunSeconds(
-        _ option: CapacityOption, _ run: TrainingJob.Run, _ spec: RunSpec, _ observation: TrainingJobObservation
+        _ option: CapacityOption, _ run: TrainingJob.Run, _ observation: TrainingJobObservation
     ) -> Int64? {
         let left = observation.spec.runtimeLimitSeconds.map { max(0, Int64($0) - (run.activeSeconds ?? 0)) + 900 }
-        let paid = TrainingJobBudget.maximumRunSeconds(option, spec, observation)
+        let paid = TrainingJobBudget.maximumRunSeconds(option, observation)
         let limits = [left, paid, option.candidate.maxRunDurationSeconds.map { Int64($0) }].compactMap { $0 }
         return limits.min().map { min($0, 120 * 86400) }
     }

@@ -120,6 +120,9 @@ enum TrainingJobNodePool {
             let skipped = CapacityOptions.Skipped(reason: .kernelIncompatible, message: "\(candidate.name): \(problem)")
             return .success(CapacityOptions(skipped: [skipped]))
         }
+        if let problem = TrainingJobQueue.misfit(candidate, observation) {
+            return .success(CapacityOptions(skipped: [.init(reason: .flavorNotOffered, message: problem)]))
+        }
         let zones = candidate.zones ?? observation.configuration.zones
         guard !zones.isEmpty else {
             return .failure(InvalidSpec("candidate \(candidate.name) names no zones, and the cluster's are not known"))

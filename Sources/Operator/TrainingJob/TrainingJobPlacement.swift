@@ -1,15 +1,20 @@
 import Encoding
 
-/// What the pods of a slice ask for.
+/// What the pods of a run ask for.
 enum TrainingJobPlacement {
-    /// The user's, and all accelerators of the node.
-    static func resources(_ slice: TrainingJobSlice) -> JSONValue {
-        var limits = slice.spec.trainer?.resourcesPerNode?.limits ?? [:]
-        let shape = slice.shape
-        if let name = shape.resourceName { limits[name] = .string(String(shape.acceleratorsPerNode)) }
+    static func resources(_ spec: RunSpec) -> JSONValue {
+        let limits = limits(spec)
         var resources: JSONValue = [:]
         if !limits.isEmpty { resources["limits"] = .object(limits) }
-        resources["requests"] = slice.spec.trainer?.resourcesPerNode?.requests.map { .object($0) }
+        resources["requests"] = spec.trainer?.resourcesPerNode?.requests.map { .object($0) }
         return resources
+    }
+
+    /// The user's, and all accelerators of the node.
+    static func limits(_ spec: RunSpec) -> [String: JSONValue] {
+        var limits = spec.trainer?.resourcesPerNode?.limits ?? [:]
+        let shape = spec.shape
+        if let name = shape.resourceName { limits[name] = .string(String(shape.acceleratorsPerNode)) }
+        return limits
     }
 }

@@ -169,7 +169,7 @@ public enum TrainingJobPlanMode {
         if let budget = observation.spec.budget, budget.onExceeded != .warn {
             problems += [
                 TrainingJobBudget.unpayable(budget, options, spec, observation)
-                    ?? TrainingJobBudget.tooSmall(budget, options, spec, observation)
+                    ?? TrainingJobBudget.tooSmall(budget, options, spec)
             ].compactMap { $0 }
         }
         if observation.spec.suspend { problems.append("spec.suspend is true: nothing starts until it is false") }

@@ -93,7 +93,7 @@ enum TrainingJobPods {
         var container: JSONValue = [
             "name": .string(Self.container), "image": .string(slice.run.image ?? ""),
             "env": .array(TrainingJobEnvironment.variables(slice)),
-            "resources": TrainingJobPlacement.resources(slice),
+            "resources": TrainingJobPlacement.resources(slice.spec),
             // The last lines of the log become the pod's termination message: evidence that outlives the log.
             "terminationMessagePolicy": "FallbackToLogsOnError",
         ]

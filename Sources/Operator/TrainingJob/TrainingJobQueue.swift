@@ -61,8 +61,7 @@ enum TrainingJobQueue {
     /// Rule `returningQuota`: the run has a result and holds nothing; Kueue may give its quota to others.
     static func finishing(_ observation: TrainingJobObservation) -> Decision? {
         guard let run = observation.status.run, let result = run.result, let workload = observation.workload,
-            isOurs(workload, observation), !workload.metadata.isDeleting, !workload.isFinished,
-            !TrainingJobRelease.holdsSomething(observation)
+            standsInQueue(observation), !workload.isFinished, !TrainingJobRelease.holdsSomething(observation)
         else { return nil }
         let isSucceeded = result == TrainingJob.RunResult.succeeded.rawValue
         let finished = condition(
@@ -71,6 +70,26 @@ enum TrainingJobQueue {
         return Decision(
             steps: [.cloud(.updateWorkload(patch([finished], of: workload, observation)))],
             status: observation.status, situation: .finished, next: .after(observation.configuration.pollInterval))
+    }
+
+    /// Before the next run is recorded: the finished Workload of this one goes, so that an object never has two.
+    static func tidying(_ observation: TrainingJobObservation) -> Decision? {
+        guard let workload = observation.workload, standsInQueue(observation) else { return nil }
+        return Decision(
+            steps: [.delete(ObjectReference(workload))], status: observation.status, situation: .finished,
+            next: .after(observation.configuration.pollInterval))
+    }
+
+    /// Why a candidate is not for the flavor that the queue has admitted, as a sentence; nil when it is.
+    static func misfit(
+        _ candidate: TrainingJob.Capacity.Candidate, _ observation: TrainingJobObservation
+    ) -> String? {
+        // As the Workload is now: what status remembers may have been evicted since.
+        guard let own = candidate.resourceFlavor, let workload = observation.workload, workload.isAdmitted,
+            isOurs(workload, observation),
+            let admitted = workload.flavor(of: observation.recordedSpec?.shape.resourceName), own != admitted
+        else { return nil }
+        return "\(candidate.name): for flavor \(own), and the queue has admitted \(admitted)"
     }
 
     /// Whether the run has a Workload.
@@ -185,10 +204,8 @@ enum TrainingJobQueue {
 
     private static func podSpec(_ run: TrainingJob.Run, _ spec: RunSpec) -> JSONValue {
         // Kueue counts requests; a limit without one is one.
-        var requests = spec.trainer?.resourcesPerNode?.limits ?? [:]
+        var requests = TrainingJobPlacement.limits(spec)
         requests.merge(spec.trainer?.resourcesPerNode?.requests ?? [:]) { _, request in request }
-        let shape = spec.shape
-        if let name = shape.resourceName { requests[name] = .string(String(shape.acceleratorsPerNode)) }
         return [
             "restartPolicy": "Never",
             "containers": [

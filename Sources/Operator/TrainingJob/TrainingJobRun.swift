@@ -60,6 +60,7 @@ enum TrainingJobRun {
         let hash = presentHash(observation)
         let name = Naming.revision(job: observation.job.metadata.name, uid: observation.uid, specHash: hash)
         if let unreadable = unreadable(name, observation) { return unreadable }
+        if let leaving = TrainingJobQueue.tidying(observation) { return leaving }
         let starting = Situation.waiting(.pending, "recording run \(number)")
         guard observation.revisions[name] != nil else {
             return Decision(

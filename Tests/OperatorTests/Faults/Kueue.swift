@@ -131,7 +131,13 @@ extension FaultWorld {
 
 extension Workflow {
     private static let queueWorld: @Sendable () async throws -> FaultWorld = {
-        let world = try await FaultWorld(hasKueue: true, program: Trainers.interrupted())
+        try await queueWorld(Trainers.interrupted())
+    }
+
+    private static func queueWorld(
+        _ program: @escaping @Sendable (PodContext) async -> PodResult
+    ) async throws -> FaultWorld {
+        let world = try await FaultWorld(hasKueue: true, program: program)
         world.runsArtifacts = false
         try await world.prepareArtifacts()
         return world
@@ -188,6 +194,41 @@ extension Workflow {
                 try await world.expectJob("the queue", isWaiting)
                 try await world.admit(flavor: "spot-l4")
                 try await world.expectJob("the end") { $0?.isOver == true }
+            }),
+        Workflow(
+            name: "queue, two runs", setting: "queue, whole runs",
+            make: { try await queueWorld(Trainers.succeeding()) },
+            story: { world in
+                try await world.createJob(queue: "research") { spec in
+                    // What is kept for the next run would keep its quota as well.
+                    spec.backend.gke = .init(nodePool: .init(policy: .createPerRun, keepIdleSeconds: 600))
+                    spec.capacity = .init(candidates: [
+                        .init(
+                            name: "other", provisioningModel: .spot, zones: ["us-central1-a"], resourceFlavor: "a100"),
+                        .init(
+                            name: "own", provisioningModel: .spot, zones: ["us-central1-b"], resourceFlavor: "spot-l4"),
+                    ])
+                }
+                try await world.admit(flavor: "spot-l4")
+                try await world.expectJob("training on the flavor's candidate") { job in
+                    job?.status?.state == "Training" && job?.status?.capacity?.current == "own"
+                }
+                try await world.expectJob("the end") { $0?.isOver == true }
+                guard try await world.run(until: { try await world.workload()?.isFinished == true }) else {
+                    throw Stuck(description: "the Workload is not finished")
+                }
+                try await world.patchJob(["spec": ["rerunToken": "2"]])
+                try await world.expectJob("the queue for run 2") { $0?.status?.run?.number == 2 && isWaiting($0) }
+                try await world.admit(flavor: "spot-l4")
+                try await world.expectJob("the second run's end") { job in
+                    job?.status?.run?.number == 2 && job?.isOver == true
+                }
+                guard
+                    try await world.run(until: {
+                        let all = try await world.admin.list(Workload.self, ObjectSelection(namespace: world.namespace))
+                        return all.items.count == 1 && all.items.allSatisfy(\.isFinished)
+                    })
+                else { throw Stuck(description: "not one finished Workload is left") }
             }),
     ]
 }

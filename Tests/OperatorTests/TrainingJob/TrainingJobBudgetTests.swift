@@ -163,6 +163,19 @@ import Testing
             fresh(.init(currencyCode: "USD", maxCost: "100", onExceeded: .warn), change).status.resources.count == 1)
     }
 
+    @Test func `nodes that are not ours are not counted, so a budget that stops is refused with them`() {
+        func change(_ spec: inout TrainingJob.Spec) {
+            spec.capacity = nil
+            spec.backend.gke = .init(nodePool: .init(policy: .computeClass, computeClassName: "gpu"))
+        }
+        let refused = fresh(.init(currencyCode: "USD", maxCost: "100", onExceeded: .fail), change)
+        #expect(ready(refused) == "PriceUnknown")
+        #expect(refused.status.attempts == [])
+        let message = refused.status.conditions.first { $0.type == "Ready" }?.message ?? ""
+        #expect(message.contains("nodePool.policy ComputeClass"))
+        #expect(ready(fresh(.init(currencyCode: "USD", maxCost: "100", onExceeded: .warn), change)) == "Training")
+    }
+
     @Test func `a budget in another currency is refused`() {
         let plan = fresh(.init(currencyCode: "EUR", maxCost: "100", onExceeded: .fail))
         #expect(ready(plan) == "PriceUnknown")
