@@ -4,7 +4,7 @@ import TrainingContract
 /// The command line: flags for use by hand. In a pod everything comes by environment (`TrainingContract`).
 struct Options: Sendable, Hashable {
     enum Command: String, Sendable, Hashable, CaseIterable {
-        case train, download, selftest, kernels, help
+        case train, serve, download, selftest, kernels, help
     }
 
     var command: Command
@@ -20,11 +20,14 @@ struct Options: Sendable, Hashable {
     var uri: String?
     /// download: a folder.
     var folder: String?
+    /// serve: its flags as given.
+    var serving: [String: String] = [:]
     /// selftest: for programs.
     var isJSON = false
 
     static let help = """
         usage: trainyard-trainer train [--data DIR] [--output DIR] [--set NAME=VALUE]... [--processes N]
+               trainyard-trainer serve --model DIR|gs://BUCKET/PREFIX/ [--port N] [flags]
                trainyard-trainer download --uri gs://BUCKET/PREFIX/ --to DIR
                trainyard-trainer selftest [--json]
                trainyard-trainer kernels
@@ -38,6 +41,22 @@ struct Options: Sendable, Hashable {
           --processes N      trains in N processes; each takes batchSize images of a step
 
                   A run that is stopped (Ctrl-C, SIGTERM) writes a checkpoint; the same command goes on from there.
+
+        serve     Answers predictions of the model.safetensors that train has written, over HTTP:
+                  POST /predict {"instances": [image, ...]}, and the Open Inference Protocol below /v2. An image is
+                  28×28 numbers from 0 to 255 (or as the model has it), or {"b64": its bytes}. Also GET /health and
+                  /metrics. SIGTERM: what is under way is answered, then it ends.
+
+          --model PLACE          folder or gs:// prefix with model.safetensors
+          --digest D --manifest PLACE   serve nothing but the version whose manifest has the digest sha256:...
+          --name NAME            the model's name for clients of /v2 (model)
+          --host IP, --port N    where to listen (127.0.0.1, 8080; with PORT set: 0.0.0.0 and that port)
+          --max-batch N          images of one batch (64)
+          --max-delay-ms N       how long a first request waits for others (0)
+          --max-queue N          images that may wait; beyond that 429 (1024)
+          --timeout-seconds N    a request that has waited so long gets 504 (30)
+          --max-body-mb N        largest request body (32)
+          --threads N            threads that compute (as many as the process may use)
 
         download  Copies all objects below a prefix into a folder, several at a time, each compared with its CRC32C.
                   Files that are there already are compared and kept; a broken download goes on where it was.
@@ -57,7 +76,8 @@ struct Options: Sendable, Hashable {
     /// - Throws: `.usage`.
     init(_ arguments: [String]) throws(TrainingError) {
         guard let first = arguments.first else {
-            throw TrainingError(.usage, "a command is missing: train, download, selftest or kernels (see --help)")
+            throw TrainingError(
+                .usage, "a command is missing: train, serve, download, selftest or kernels (see --help)")
         }
         if arguments.contains("--help") || arguments.contains("-h") {
             command = .help
@@ -65,7 +85,8 @@ struct Options: Sendable, Hashable {
         }
         guard let command = Command(rawValue: first) else {
             throw TrainingError(
-                .usage, "\"\(first)\" is no command: there are train, download, selftest and kernels (see --help)")
+                .usage,
+                "\"\(first)\" is no command: there are train, serve, download, selftest and kernels (see --help)")
         }
         self.command = command
         var rest = arguments.dropFirst()
@@ -86,9 +107,14 @@ struct Options: Sendable, Hashable {
 
     private static let flags: [Command: Set<String>] = [
         .train: ["--data", "--output", "--set", "--processes"], .download: ["--uri", "--to"],
+        .serve: ServeOptions.flags,
     ]
 
     private mutating func set(_ flag: String, _ value: String) throws(TrainingError) {
+        if command == .serve {
+            serving[flag] = value
+            return
+        }
         switch flag {
         case "--data": data = value
         case "--output": output = value

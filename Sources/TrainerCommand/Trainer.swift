@@ -29,6 +29,12 @@ enum Trainer {
             case .download:
                 return try await DownloadCommand(options, environment: environment, clock: clock, log: log)
                     .run(shouldStop: shouldStop)
+            case .serve:
+                let serving = try ServeOptions(options.serving, environment: environment)
+                let places = [serving.model.uri, serving.model.manifestURI].compactMap { $0 }
+                let storage = try storage(for: places, environment: environment, clock: clock)
+                return try await ServeCommand(options: serving, storage: storage, clock: clock, log: log)
+                    .run(shouldStop: shouldStop)
             case .selftest:
                 return await SelfTest.run(isJSON: options.isJSON, environment: environment, clock: clock)
             }

@@ -93,6 +93,12 @@ final class ConvolutionalNetwork {
         return loss
     }
 
+    /// The logits, (capacity, classes), of the first `images` of the input.
+    func infer(images: Int) -> Tensor {
+        forward(images: images)
+        return logits
+    }
+
     private func forward(images: Int) {
         backend.convolutionForward(
             architecture.first, .relu, images: images, input: input, weight: value(0), bias: value(1),

@@ -77,6 +77,13 @@ extension ParameterSet {
         try load(optimizer, into: secondMoments, prefix: Self.secondMomentPrefix, name: name)
     }
 
+    /// Overwrites the weights.
+    ///
+    /// - Throws: `.badData` when a tensor is missing or has another shape.
+    func load(weights: Safetensors, name: String) throws(TrainingError) {
+        try load(weights, into: values, prefix: "", name: name)
+    }
+
     private func entries(of block: Tensor, prefix: String) -> [Safetensors.Entry] {
         parameters.enumerated().map { index, parameter in
             Safetensors.Entry(
