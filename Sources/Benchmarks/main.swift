@@ -5,6 +5,7 @@ let usage = """
     usage: Benchmarks kubernetes [--json] [--only NAME]… [--objects N] [--kubeconfig FILE]
            Benchmarks googlecloud [--json] [--objects N] [--latency-milliseconds N] [--in-flight N]
                                   [--discovery FOLDER]
+           Benchmarks serving [--json] [--peer-python PATH] [--connections N] [--seconds S]
            Benchmarks training [--json] [--processes 1,2,4] [--data DIR]
 
       kubernetes
@@ -15,6 +16,10 @@ let usage = """
       googlecloud
       --objects is 2,000, --latency-milliseconds 200 and --in-flight 64 unless given
       --discovery FOLDER  Google's discovery documents, instead of the environment's TRAINYARD_DISCOVERY
+
+      serving
+      --peer-python PATH  a Python with torch, fastapi, uvicorn and safetensors; python3 unless given
+      --connections is 16 and --seconds (of a round) 5 unless given
 
       training
       --data DIR          a dataset of the MNIST family instead of noise
@@ -128,6 +133,7 @@ do {
     switch arguments.first {
     case "serve": try await ServerProcess.serve(Array(arguments.dropFirst()))
     case "training": try await TrainingThroughput(arguments.dropFirst()).run()
+    case "serving": try await ServingComparison(arguments.dropFirst()).run()
     case "kubernetes":
         let selection = try Selection(arguments.dropFirst())
         var results = Results()
