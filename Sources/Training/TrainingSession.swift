@@ -18,8 +18,6 @@ public actor TrainingSession {
     private let backend: any Backend
     let world: World
     private let shards: BatchShards
-    /// Gradients of shards that wait for their other half; one for each level of the tree.
-    private var partialSums: [Tensor] = []
     var state = TrainingState()
     var progress: ProgressMeter
     /// Whether people know already that a checkpoint does not fit into the grace period.
@@ -158,36 +156,11 @@ public actor TrainingSession {
 
     /// This process's part of a batch: its loss, and in `parameters.gradients` its share of the whole batch's gradient.
     private func differentiate(_ numbers: ArraySlice<UInt32>) -> BatchLoss {
-        var loss = BatchLoss()
-        differentiate(numbers, shards.range(of: world.place), depth: 0, &loss)
-        return loss
-    }
-
-    /// The shards' gradients, added in the order that `BatchShards` lays down.
-    private func differentiate(
-        _ numbers: ArraySlice<UInt32>, _ range: Range<Int>, depth: Int, _ loss: inout BatchLoss
-    ) {
-        guard let (left, right) = BatchShards.halves(range) else {
-            return differentiate(shard: shards.images(range.lowerBound, of: numbers), of: numbers.count, &loss)
-        }
-        let gradients = network.parameters.gradients.elements
-        differentiate(numbers, left, depth: depth + 1, &loss)
-        while partialSums.count <= depth { partialSums.append(Tensor([gradients.count])) }
-        let sum = partialSums[depth].elements
-        for index in gradients.indices { sum[index] = gradients[index] }
-        differentiate(numbers, right, depth: depth + 1, &loss)
-        for index in gradients.indices { gradients[index] += sum[index] }
-    }
-
-    private func differentiate(shard: ArraySlice<UInt32>, of count: Int, _ loss: inout BatchLoss) {
-        let gradients = network.parameters.gradients.elements
-        guard !shard.isEmpty else { return gradients.update(repeating: 0) }
-        training.fill(network.input, network.labels, with: shard)
-        let result = network.differentiate(images: shard.count)
-        loss.add(BatchLoss(sum: result.sum, correctCount: result.correctCount, count: shard.count))
-        if shard.count == count { return }
-        let weight = Float(shard.count) / Float(count)
-        for index in gradients.indices { gradients[index] *= weight }
+        let parts = shards.parts(of: world.place, batchCount: numbers.count)
+        let own = numbers.dropFirst(parts.first).prefix(parts.count)
+        training.fill(network.input, network.labels, with: own)
+        let result = network.differentiate(parts)
+        return BatchLoss(sum: result.sum, correctCount: result.correctCount, count: own.count)
     }
 
     // MARK: Epochs

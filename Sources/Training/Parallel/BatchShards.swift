@@ -1,3 +1,5 @@
+import Kernels
+
 /// How a batch's gradient is added up: in parts that follow from the batch's size alone, pairwise as a binary tree.
 ///
 /// Float32 sums depend on their order, and training turns a difference in the last bit into one in the fourth digit
@@ -7,7 +9,7 @@ struct BatchShards: Sendable, Hashable {
     /// A power of two, or one for each process where that does not fit.
     let count: Int
 
-    /// Fewer images would spend their time with weights: those of the first linear layer are packed for each part.
+    /// Fewer images would spend their time with partial sums.
     static let minimumImages = 32
 
     /// - Parameter batchSize: of all processes.
@@ -22,16 +24,8 @@ struct BatchShards: Sendable, Hashable {
         (count / place.size * place.rank)..<(count / place.size * (place.rank + 1))
     }
 
-    /// A part's images; the last batch of an epoch has smaller parts, or empty ones.
-    func images(_ shard: Int, of numbers: ArraySlice<UInt32>) -> ArraySlice<UInt32> {
-        let start = numbers.startIndex
-        return numbers[(start + numbers.count * shard / count)..<(start + numbers.count * (shard + 1) / count)]
-    }
-
-    /// The two ranges whose sums make this one's; nil for a single part.
-    static func halves(_ range: Range<Int>) -> (left: Range<Int>, right: Range<Int>)? {
-        guard range.count > 1 else { return nil }
-        let middle = range.lowerBound + range.count / 2
-        return (range.lowerBound..<middle, middle..<range.upperBound)
+    /// A process's parts of a batch; the last batch of an epoch has smaller parts, or empty ones.
+    func parts(of place: WorldPlace, batchCount: Int) -> BatchParts {
+        BatchParts(batchCount: batchCount, partCount: count, range: range(of: place))
     }
 }
