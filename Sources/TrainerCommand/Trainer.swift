@@ -29,6 +29,7 @@ enum Trainer {
             case .download:
                 return try await DownloadCommand(options, environment: environment, clock: clock, log: log)
                     .run(shouldStop: shouldStop)
+            case .bench: return BenchCommand.run(isJSON: options.isJSON)
             case .selftest:
                 return await SelfTest.run(isJSON: options.isJSON, environment: environment, clock: clock)
             }
