@@ -5,7 +5,8 @@ let usage = """
     usage: Benchmarks kubernetes [--json] [--only NAME]… [--objects N] [--kubeconfig FILE]
            Benchmarks googlecloud [--json] [--objects N] [--latency-milliseconds N] [--in-flight N]
                                   [--discovery FOLDER]
-           Benchmarks training [--json] [--processes 1,2,4] [--data DIR]
+           Benchmarks training [--json] [--data DIR] [--peer-python PATH] [--rounds N] [--seeds N] [--epochs N]
+           Benchmarks training --processes 1,2,4 [--json] [--data DIR]
 
       kubernetes
       NAME: footprint, noop, latency, first-action, idle, failover, decode
@@ -16,8 +17,12 @@ let usage = """
       --objects is 2,000, --latency-milliseconds 200 and --in-flight 64 unless given
       --discovery FOLDER  Google's discovery documents, instead of the environment's TRAINYARD_DISCOVERY
 
-      training
-      --data DIR          a dataset of the MNIST family instead of noise
+      training            ours and PyTorch by turns, batches of 64
+      --data DIR          a dataset of the MNIST family; Debian's Fashion-MNIST where that is installed, else noise
+      --peer-python PATH  a Python that has torch, python3 unless given; without torch ours alone is measured
+      --rounds N          each trains 50 batches a round; 9 unless given
+      --seeds N           whole trainings of --epochs (5) epochs for the accuracy; 3 unless given, 0 for none
+      --processes 1,2,4   ours alone, a batch of 256 shared by so many processes
 
     """
 
