@@ -18,6 +18,8 @@ public actor TrainingSession {
     private let backend: any Backend
     let world: World
     private let shards: BatchShards
+    /// Gradients of parts that wait for their other half; one for each level of the tree above a pass.
+    private var partialSums: [Tensor] = []
     var state = TrainingState()
     var progress: ProgressMeter
     /// Whether people know already that a checkpoint does not fit into the grace period.
@@ -25,6 +27,8 @@ public actor TrainingSession {
     var longestStepSeconds = 0.0
 
     private static let reportIntervalSeconds = 2.0
+    /// 256 images and more: the kernels keep sums of weights for each of its parts, some 20 MB.
+    private static let partsOfAPass = 8
 
     /// The published network on a new CPU backend.
     ///
@@ -156,11 +160,33 @@ public actor TrainingSession {
 
     /// This process's part of a batch: its loss, and in `parameters.gradients` its share of the whole batch's gradient.
     private func differentiate(_ numbers: ArraySlice<UInt32>) -> BatchLoss {
-        let parts = shards.parts(of: world.place, batchCount: numbers.count)
-        let own = numbers.dropFirst(parts.first).prefix(parts.count)
-        training.fill(network.input, network.labels, with: own)
+        var loss = BatchLoss()
+        differentiate(numbers, shards.range(of: world.place), depth: 0, &loss)
+        return loss
+    }
+
+    /// The gradients of some parts: up to eight in one pass, more as the sum of two halves.
+    private func differentiate(
+        _ numbers: ArraySlice<UInt32>, _ range: Range<Int>, depth: Int, _ loss: inout BatchLoss
+    ) {
+        guard range.count > Self.partsOfAPass, let (left, right) = BatchParts.halves(range) else {
+            return differentiate(
+                numbers, BatchParts(batchCount: numbers.count, partCount: shards.count, range: range), &loss)
+        }
+        let gradients = network.parameters.gradients.elements
+        differentiate(numbers, left, depth: depth + 1, &loss)
+        while partialSums.count <= depth { partialSums.append(Tensor([gradients.count])) }
+        let sum = partialSums[depth].elements
+        for index in gradients.indices { sum[index] = gradients[index] }
+        differentiate(numbers, right, depth: depth + 1, &loss)
+        for index in gradients.indices { gradients[index] += sum[index] }
+    }
+
+    private func differentiate(_ numbers: ArraySlice<UInt32>, _ parts: BatchParts, _ loss: inout BatchLoss) {
+        training.fill(
+            network.input, network.labels, with: numbers.dropFirst(parts.first).prefix(parts.count))
         let result = network.differentiate(parts)
-        return BatchLoss(sum: result.sum, correctCount: result.correctCount, count: own.count)
+        loss.add(BatchLoss(sum: result.sum, correctCount: result.correctCount, count: parts.count))
     }
 
     // MARK: Epochs

@@ -14,7 +14,6 @@ extension CPUBackend {
         let sums = memory(.partialSums, chunks.count * sumCount)
         let work = WinogradBackward(plan: plan, epilogue: epilogue, loops: loops, turned: turned)
         let scratch = threadMemory(work.scratchCount)
-        scratch.clear(threadCount: threadCount)
         pool.run(chunks.count) { chunk, thread in
             let weightSums = sums + chunk * sumCount
             weightSums.update(repeating: 0, count: sumCount)
@@ -113,6 +112,10 @@ private struct WinogradBackward {
         weightSums: UnsafeMutablePointer<Float>, biasSums: UnsafeMutablePointer<Float>,
         scratch: UnsafeMutablePointer<Float>
     ) {
+        // Rows and columns that belong to no window of the pooling.
+        if epilogue == .reluMaxPool, (plan.shape.outputHeight | plan.shape.outputWidth) & 1 == 1 {
+            (scratch + planes).update(repeating: 0, count: plan.shape.outputCount)
+        }
         EpilogueGradient.spread(
             plan.shape, epilogue, gradient: dy, output: output, maxima: maxima, into: scratch + planes,
             pitch: plan.shape.outputWidth, planeStride: plan.shape.outputPlane, biasSums: biasSums)
@@ -130,6 +133,7 @@ private struct WinogradBackward {
     /// The results' gradient into whole tiles, position by position.
     private func spreadGradient(_ scratch: UnsafeMutablePointer<Float>) {
         let shape = plan.shape
+        if plan.gradientHasEdge { (scratch + gradient).update(repeating: 0, count: plan.gradientCount) }
         if plan.gradientWidth == shape.outputWidth {
             return loops.pixels(
                 scratch + planes, shape.outputPlane, shape.outputChannels, shape.outputPlane, scratch + gradient,
@@ -198,7 +202,5 @@ private struct WinogradBackward {
                 pixels + row * plan.imageWidth * plan.inputs, plan.inputs, shape.inputChannels, count,
                 target + row * shape.inputWidth, shape.inputPlane, scratch + working)
         }
-        // The next image leaves what lies over its edge as it is.
-        if plan.imageCount != shape.inputPlane * plan.inputs { pixels.update(repeating: 0, count: plan.imageCount) }
     }
 }

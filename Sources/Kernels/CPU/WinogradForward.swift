@@ -15,7 +15,6 @@ extension CPUBackend {
         paddedBias.update(from: bias.pointer, count: shape.outputChannels)
         let work = WinogradForward(plan: plan, epilogue: epilogue, loops: loops, weights: weights, bias: paddedBias)
         let scratch = threadMemory(work.scratchCount)
-        scratch.clear(threadCount: threadCount)
         pool.run(images) { image, thread in
             let offset = image * shape.resultCount(epilogue)
             work.run(
@@ -129,11 +128,13 @@ private struct WinogradForward {
 }
 
 extension WinogradPlan {
-    /// An image's planes into whole tiles, position by position; what lies over its edge stays as it is, zero.
+    /// An image's planes into whole tiles, position by position; zeros over its edge. Lanes that fill up the channels
+    /// hold anything: no product reads them.
     func spread(
         _ x: UnsafePointer<Float>, into image: UnsafeMutablePointer<Float>, _ loops: LoopTable,
         working: UnsafeMutablePointer<Float>
     ) {
+        if imageHasEdge { image.update(repeating: 0, count: imageCount) }
         if imageWidth == shape.inputWidth {
             return loops.pixels(x, shape.inputPlane, shape.inputChannels, shape.inputPlane, image, inputs, working)
         }

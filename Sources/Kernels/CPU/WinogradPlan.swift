@@ -35,6 +35,9 @@ struct WinogradPlan {
     var imageHeight: Int { Winograd.tile * tileRows + 2 }
     var imageWidth: Int { Winograd.tile * tileColumns + 2 }
     var imageCount: Int { imageHeight * imageWidth * inputs }
+    /// Whether tiles reach over the image's edge: its memory then has places that no image fills.
+    var imageHasEdge: Bool { imageHeight * imageWidth != shape.inputPlane }
+    var gradientHasEdge: Bool { gradientCount != shape.outputPlane * outputs }
     /// The gradient of the results in whole tiles, position by position.
     var gradientWidth: Int { Winograd.tile * tileColumns }
     var gradientCount: Int { Winograd.tile * tileRows * gradientWidth * outputs }

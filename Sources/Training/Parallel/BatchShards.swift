@@ -1,5 +1,3 @@
-import Kernels
-
 /// How a batch's gradient is added up: in parts that follow from the batch's size alone, pairwise as a binary tree.
 ///
 /// Float32 sums depend on their order, and training turns a difference in the last bit into one in the fourth digit
@@ -22,10 +20,5 @@ struct BatchShards: Sendable, Hashable {
     /// A process's parts.
     func range(of place: WorldPlace) -> Range<Int> {
         (count / place.size * place.rank)..<(count / place.size * (place.rank + 1))
-    }
-
-    /// A process's parts of a batch; the last batch of an epoch has smaller parts, or empty ones.
-    func parts(of place: WorldPlace, batchCount: Int) -> BatchParts {
-        BatchParts(batchCount: batchCount, partCount: count, range: range(of: place))
     }
 }
