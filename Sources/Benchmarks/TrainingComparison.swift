@@ -98,8 +98,8 @@ struct TrainingComparison {
         try await wait(for: child, seconds: 7200, "the training")
         let last = (Machine.read(log) ?? "").split(separator: "\n").compactMap { line in
             // The log also has lines for people.
-            (try? JSONValue(parsing: String(line))).flatMap { $0["message"] == "epoch finished" ? $0 : nil }
-        }.last
+            try? JSONValue(parsing: String(line))
+        }.last { $0["message"] == "epoch finished" }
         guard let speed = last?["images.per.second"]?.doubleValue, let accuracy = last?["accuracy"]?.doubleValue
         else { throw BenchmarkError("the training failed: " + String((Machine.read(log) ?? "").suffix(600))) }
         return (speed, accuracy)
