@@ -1,7 +1,7 @@
 import Encoding
-import Kernels
 import Testing
 
+@testable import Kernels
 @testable import TrainerCommand
 
 struct BenchCommandTests {
