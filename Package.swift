@@ -20,8 +20,14 @@ let optimisedSettings: [SwiftSetting] = swiftSettings + [.unsafeFlags(["-O"])]
 #if arch(x86_64)
     let kernelSettings: [SwiftSetting] =
         swiftSettings + [.unsafeFlags(["-Ounchecked", "-Xcc", "-mavx2", "-Xcc", "-mfma"])]
+    // The same loops once more; CPUID decides at run time which are used.
+    let wideKernelSettings: [SwiftSetting] =
+        kernelSettings + [
+            .unsafeFlags(["-Xcc", "-mavx512f", "-Xcc", "-mavx512bw", "-Xcc", "-mavx512dq", "-Xcc", "-mavx512vl"])
+        ]
 #else
     let kernelSettings: [SwiftSetting] = swiftSettings + [.unsafeFlags(["-Ounchecked"])]
+    let wideKernelSettings = kernelSettings
 #endif
 
 func library(
@@ -72,7 +78,10 @@ let package = Package(
                 "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "TrainingContract",
                 "Encoding",
             ], settings: optimisedSettings),
-        library("Kernels", ["CSystem"], settings: kernelSettings),
+        // Inner loops, always inlined; Kernels and KernelsAVX512 emit them for their instruction sets.
+        library("KernelLoops", settings: kernelSettings),
+        library("KernelsAVX512", ["KernelLoops"], settings: wideKernelSettings),
+        library("Kernels", ["KernelLoops", "KernelsAVX512", "CSystem"], settings: kernelSettings),
         library("Training", ["Kernels", "TrainingContract", "Encoding", "YAML"], settings: optimisedSettings),
         library("Sandbox", ["HTTP", "YAML", "Telemetry", "Encoding", "System"], settings: optimisedSettings),
 
@@ -125,7 +134,7 @@ let package = Package(
                 "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry",
                 "TrainingContract", "Encoding", "Sandbox", "CloudChecks",
             ], exclude: ["Golden"]),
-        tests("KernelsTests", ["Kernels"]),
+        tests("KernelsTests", ["Kernels", "KernelLoops"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
         tests("SandboxTests", ["Sandbox", "CloudChecks", "HTTP", "YAML", "Telemetry", "Encoding"]),
         // One suite on the simulated cluster and on a real kube-apiserver; its goldens are the real one's replies.

@@ -4,9 +4,11 @@ import Glibc
 /// Images a second of one, two and four processes that share a batch, and what adding up their gradients costs.
 struct TrainingThroughput {
     private var isJSON = false
-    private var processCounts = [1, 2, 4]
+    /// Nil: compares with PyTorch instead.
+    private var processCounts: [Int]?
     /// nil: made up; speed does not depend on what the images show.
     private var data: String?
+    private var comparison = TrainingComparison()
     /// Of all processes together, so that every row does the same work and ends with the same loss.
     private static let batch = 256
     private static let trainImages = 7680
@@ -34,6 +36,10 @@ struct TrainingThroughput {
             guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
             switch flag {
             case "--data": data = value
+            case "--peer-python": comparison.python = value
+            case "--rounds": comparison.rounds = try Self.number(value, 1...1000, flag)
+            case "--seeds": comparison.seeds = try Self.number(value, 0...100, flag)
+            case "--epochs": comparison.epochs = try Self.number(value, 1...100, flag)
             case "--processes":
                 processCounts = try value.split(separator: ",").map { text in
                     guard let count = Int(text), (1...64).contains(count) else {
@@ -46,6 +52,13 @@ struct TrainingThroughput {
         }
     }
 
+    private static func number(_ text: String, _ range: ClosedRange<Int>, _ flag: String) throws -> Int {
+        guard let number = Int(text), range.contains(number) else {
+            throw BenchmarkError("\(flag): a number from \(range.lowerBound) to \(range.upperBound), please")
+        }
+        return number
+    }
+
     func run() async throws {
         let program = try Machine.programFolder() + "/trainyard-trainer"
         guard access(program, X_OK) == 0 else {
@@ -55,6 +68,9 @@ struct TrainingThroughput {
         guard mkdtemp(&template) != nil else { throw BenchmarkError("cannot make a temporary folder") }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer { Self.removeTree(folder) }
+        guard let processCounts else {
+            return try await comparison.run(program: program, data: data, folder: folder, isJSON: isJSON)
+        }
         let images = try data ?? Self.makeDataset(folder + "/data")
         var rows: [Row] = []
         for count in processCounts {
@@ -119,7 +135,7 @@ struct TrainingThroughput {
     }
 
     /// Four IDX files with noise.
-    private static func makeDataset(_ folder: String) throws -> String {
+    static func makeDataset(_ folder: String) throws -> String {
         guard mkdir(folder, 0o700) == 0 else { throw BenchmarkError("cannot make \(folder)") }
         for (stem, count) in [("train", trainImages), ("t10k", testImages)] {
             var state: UInt64 = 1

@@ -6,7 +6,8 @@ let usage = """
            Benchmarks googlecloud [--json] [--objects N] [--latency-milliseconds N] [--in-flight N]
                                   [--discovery FOLDER]
            Benchmarks serving [--json] [--peer-python PATH] [--connections N] [--seconds S]
-           Benchmarks training [--json] [--processes 1,2,4] [--data DIR]
+           Benchmarks training [--json] [--data DIR] [--peer-python PATH] [--rounds N] [--seeds N] [--epochs N]
+           Benchmarks training --processes 1,2,4 [--json] [--data DIR]
 
       kubernetes
       NAME: footprint, noop, latency, first-action, idle, failover, decode
@@ -21,8 +22,12 @@ let usage = """
       --peer-python PATH  a Python with torch, fastapi, uvicorn and safetensors; python3 unless given
       --connections is 16 and --seconds (of a round) 5 unless given
 
-      training
-      --data DIR          a dataset of the MNIST family instead of noise
+      training            ours and PyTorch by turns, batches of 64
+      --data DIR          a dataset of the MNIST family; Debian's Fashion-MNIST where that is installed, else noise
+      --peer-python PATH  a Python that has torch, python3 unless given; without torch ours alone is measured
+      --rounds N          each trains 50 batches a round; 9 unless given
+      --seeds N           whole trainings of --epochs (5) epochs for the accuracy; 3 unless given, 0 for none
+      --processes 1,2,4   ours alone, a batch of 256 shared by so many processes
 
     """
 

@@ -1,6 +1,9 @@
 /// The operations of training, on one kind of processor. `ReferenceBackend` is the specification, the others are fast.
 ///
 /// Images, rows and gradients lie in tensors that may be larger than needed: each call says how many it works on.
+/// A NaN or an infinity in an image may reach more results of that image than the formula says, and gradients too: a
+/// backend may compute neighbouring results together.
+/// Gradients of weights are added up in the order that `BatchParts` lays down.
 /// No call allocates tensor or scratch memory once it has seen its largest shape. Results do not depend on the number
 /// of threads. Gradients overwrite what was there. One session uses a backend at a time.
 public protocol Backend: AnyObject {
@@ -22,7 +25,7 @@ public protocol Backend: AnyObject {
     /// - output, maxima: as `convolutionForward` left them; outputGradient: the shape of output.
     /// - inputGradient: the shape of input; nil where nothing needs it.
     func convolutionBackward(
-        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, images: Int, input: Tensor, weight: Tensor,
+        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, parts: BatchParts, input: Tensor, weight: Tensor,
         output: Tensor, maxima: ByteTensor?, outputGradient: Tensor, inputGradient: Tensor?,
         weightGradient: Tensor, biasGradient: Tensor)
 
@@ -34,16 +37,20 @@ public protocol Backend: AnyObject {
 
     /// The gradients of `linearForward`. Where ReLU follows, `outputGradient` is set to 0 where output is not positive.
     func linearBackward(
-        _ shape: LinearShape, rows: Int, input: Tensor, weight: Tensor, output: Tensor, outputGradient: Tensor,
+        _ shape: LinearShape, parts: BatchParts, input: Tensor, weight: Tensor, output: Tensor, outputGradient: Tensor,
         inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor)
 
-    /// The mean over the rows of −log softmax(logits)[label].
+    /// −log softmax(logits)[label] of each row.
     ///
-    /// - logits: (rows, classes); labels: `rows` values below `classes`.
-    /// - gradient: (rows, classes), the gradient of the mean, (softmax − onehot) / rows; nil for evaluation.
-    /// - Returns: the sum over the rows in Double, NaN when a logit is NaN, and how many rows have their largest logit
-    ///   (the first of equals) at the label.
-    func softmaxLoss(rows: Int, classes: Int, logits: Tensor, labels: ByteTensor, gradient: Tensor?) -> SoftmaxLoss
+    /// - parts: whose rows they are.
+    /// - logits: (rows, classes); labels: one value below `classes` for each row.
+    /// - gradient: (rows, classes), of the mean over the whole batch, (softmax − onehot) / batchCount; nil for
+    ///   evaluation.
+    /// - Returns: the sum over the rows in Double (of each part's sums in order), NaN when a logit is NaN, and how many
+    ///   rows have their largest logit (the first of equals) at the label.
+    func softmaxLoss(
+        parts: BatchParts, classes: Int, logits: Tensor, labels: ByteTensor, gradient: Tensor?
+    ) -> SoftmaxLoss
 
     /// One Adam step in place over `parameters.count` elements.
     ///
@@ -54,6 +61,39 @@ public protocol Backend: AnyObject {
     func adam(
         _ settings: AdamSettings, step: Int, parameters: Tensor, gradients: Tensor, firstMoments: Tensor,
         secondMoments: Tensor)
+}
+
+extension Backend {
+    /// As the requirement, a batch in one part.
+    public func convolutionBackward(
+        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, images: Int, input: Tensor, weight: Tensor,
+        output: Tensor, maxima: ByteTensor?, outputGradient: Tensor, inputGradient: Tensor?,
+        weightGradient: Tensor, biasGradient: Tensor
+    ) {
+        convolutionBackward(
+            shape, epilogue, parts: BatchParts(images), input: input, weight: weight, output: output, maxima: maxima,
+            outputGradient: outputGradient, inputGradient: inputGradient, weightGradient: weightGradient,
+            biasGradient: biasGradient)
+    }
+
+    /// As the requirement, a batch in one part.
+    public func linearBackward(
+        _ shape: LinearShape, rows: Int, input: Tensor, weight: Tensor, output: Tensor, outputGradient: Tensor,
+        inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
+    ) {
+        linearBackward(
+            shape, parts: BatchParts(rows), input: input, weight: weight, output: output,
+            outputGradient: outputGradient, inputGradient: inputGradient, weightGradient: weightGradient,
+            biasGradient: biasGradient)
+    }
+
+    /// As the requirement, a batch in one part.
+    public func softmaxLoss(
+        rows: Int, classes: Int, logits: Tensor, labels: ByteTensor, gradient: Tensor?
+    ) -> SoftmaxLoss {
+        softmaxLoss(
+            parts: BatchParts(rows), classes: classes, logits: logits, labels: labels, gradient: gradient)
+    }
 }
 
 /// What `softmaxLoss` returns.

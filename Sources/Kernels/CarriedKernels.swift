@@ -4,9 +4,11 @@ public enum CarriedKernels {
         public static let architecture = "amd64"
         /// Without these the program does not run.
         public static let features = ["avx2", "fma"]
+        static let baseVariant = "avx2"
     #else
         public static let architecture = "arm64"
         /// Without these the program does not run.
         public static let features: [String] = []
+        static let baseVariant = "neon"
     #endif
 }

@@ -14,14 +14,16 @@ public enum KernelCheck {
     /// Milliseconds of work; shapes that are no multiple of any tile.
     public static func compare(_ backend: any Backend) -> [Finding] {
         let reference = ReferenceBackend()
-        return ConvolutionEpilogue.allCases.flatMap { convolution($0, backend, reference) }
+        let direct = ConvolutionShape(inputChannels: 3, outputChannels: 5, inputHeight: 9, inputWidth: 13)
+        let tiled = ConvolutionShape(inputChannels: 9, outputChannels: 17, inputHeight: 9, inputWidth: 13)
+        return ConvolutionEpilogue.allCases.flatMap { convolution(direct, $0, backend, reference) }
+            + ConvolutionEpilogue.allCases.flatMap { convolution(tiled, $0, backend, reference) }
             + linear(backend, reference) + softmax(backend, reference) + adam(backend, reference)
     }
 
     private static func convolution(
-        _ epilogue: ConvolutionEpilogue, _ backend: any Backend, _ reference: any Backend
+        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, _ backend: any Backend, _ reference: any Backend
     ) -> [Finding] {
-        let shape = ConvolutionShape(inputChannels: 3, outputChannels: 5, inputHeight: 9, inputWidth: 13)
         let images = 3
         var noise = Noise(seed: 1)
         let input = noise.tensor([images, shape.inputCount]), weight = noise.tensor(shape.weightShape)
@@ -47,8 +49,8 @@ public enum KernelCheck {
             return tensors
         }
         return [
-            Finding("convolution forward, \(epilogue)", [expected], [output]),
-            Finding("convolution backward, \(epilogue)", gradients[0], gradients[1]),
+            Finding("convolution of \(shape.inputChannels) planes, \(epilogue)", [expected], [output]),
+            Finding("convolution of \(shape.inputChannels) planes backward, \(epilogue)", gradients[0], gradients[1]),
         ]
     }
 
@@ -121,7 +123,7 @@ extension KernelCheck.Finding {
 }
 
 /// Reproducible numbers in −1 … 1 (SplitMix64).
-private struct Noise {
+struct Noise {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed }

@@ -4,7 +4,7 @@ import TrainingContract
 /// The command line: flags for use by hand. In a pod everything comes by environment (`TrainingContract`).
 struct Options: Sendable, Hashable {
     enum Command: String, Sendable, Hashable, CaseIterable {
-        case train, serve, download, selftest, kernels, help
+        case train, serve, download, selftest, bench, kernels, help
     }
 
     var command: Command
@@ -22,7 +22,7 @@ struct Options: Sendable, Hashable {
     var folder: String?
     /// serve: its flags as given.
     var serving: [String: String] = [:]
-    /// selftest: for programs.
+    /// selftest, bench: for programs.
     var isJSON = false
 
     static let help = """
@@ -30,6 +30,7 @@ struct Options: Sendable, Hashable {
                trainyard-trainer serve --model DIR|gs://BUCKET/PREFIX/ [--port N] [flags]
                trainyard-trainer download --uri gs://BUCKET/PREFIX/ --to DIR
                trainyard-trainer selftest [--json]
+               trainyard-trainer bench [--json]
                trainyard-trainer kernels
 
         train     Trains the small convolutional network on a dataset of the MNIST family. In a pod of a TrainingJob
@@ -61,8 +62,11 @@ struct Options: Sendable, Hashable {
         download  Copies all objects below a prefix into a folder, several at a time, each compared with its CRC32C.
                   Files that are there already are compared and kept; a broken download goes on where it was.
 
-        selftest  Compares the kernels with their specification, measures memory and multiplications, and, where
-                  ML_OUTPUT_URI is set, writes, reads and deletes an object there. Exit status 0 when all is well.
+        selftest  Compares the kernels with their specification, measures memory and multiplications, tells threads,
+                  instruction set, GPU and driver, and, where ML_OUTPUT_URI is set, writes, reads and deletes an
+                  object there. Exit status 0 when all is well.
+
+        bench     Times each operation of a training step, and compares it with what processor and memory can give.
 
         kernels   Prints what this program carries, as a TrainingJob's spec.trainer.kernels takes it.
 
@@ -77,7 +81,7 @@ struct Options: Sendable, Hashable {
     init(_ arguments: [String]) throws(TrainingError) {
         guard let first = arguments.first else {
             throw TrainingError(
-                .usage, "a command is missing: train, serve, download, selftest or kernels (see --help)")
+                .usage, "a command is missing: train, serve, download, selftest, bench or kernels (see --help)")
         }
         if arguments.contains("--help") || arguments.contains("-h") {
             command = .help
@@ -86,12 +90,13 @@ struct Options: Sendable, Hashable {
         guard let command = Command(rawValue: first) else {
             throw TrainingError(
                 .usage,
-                "\"\(first)\" is no command: there are train, serve, download, selftest and kernels (see --help)")
+                "\"\(first)\" is no command: there are train, serve, download, selftest, bench and kernels (see --help)"
+            )
         }
         self.command = command
         var rest = arguments.dropFirst()
         while let flag = rest.popFirst() {
-            if command == .selftest, flag == "--json" {
+            if command == .selftest || command == .bench, flag == "--json" {
                 isJSON = true
                 continue
             }

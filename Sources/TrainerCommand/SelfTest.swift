@@ -16,9 +16,13 @@ struct SelfTest: Sendable {
     }
 
     var kernels: [KernelCheck.Finding]
+    /// The backend's name, e.g. `cpu-avx512`.
+    var isa: String
     var threads: Int
     var memoryBytesPerSecond: Double
     var operationsPerSecond: Double
+    /// Nil where NVIDIA's driver is not loaded.
+    var graphics: GraphicsDriver?
     /// Nil without `ML_OUTPUT_URI`.
     var bucket: Probe?
 
@@ -32,11 +36,12 @@ struct SelfTest: Sendable {
             return .unsupportedMachine
         }
         let threads = Processors.usableCount
+        let backend = CPUBackend(threadCount: threads)
         let test = SelfTest(
-            kernels: KernelCheck.compare(CPUBackend(threadCount: threads)), threads: threads,
+            kernels: KernelCheck.compare(backend), isa: backend.name, threads: threads,
             memoryBytesPerSecond: MachineSpeed.memoryBytesPerSecond(threads: threads),
             operationsPerSecond: MachineSpeed.operationsPerSecond(threads: threads),
-            bucket: await probe(environment, clock: clock))
+            graphics: GraphicsDriver.read(), bucket: await probe(environment, clock: clock))
         Trainer.put((isJSON ? test.json.serializedText() : test.text) + "\n")
         return test.code
     }
@@ -69,7 +74,7 @@ struct SelfTest: Sendable {
 
     var json: JSONValue {
         var value: JSONValue = [
-            "ok": .bool(code == .success), "kernels": KernelList.json, "cuda": "not built",
+            "ok": .bool(code == .success), "kernels": KernelList.json, "cuda": "not built", "isa": .string(isa),
             "threads": .integer(Int64(threads)),
             "checks": .array(
                 kernels.map { finding in
@@ -82,6 +87,10 @@ struct SelfTest: Sendable {
             "memoryGBPerSecond": .number(Self.rounded(memoryBytesPerSecond / 1e9)),
             "multiplyGFLOPPerSecond": .number(Self.rounded(operationsPerSecond / 1e9)),
         ]
+        if let graphics {
+            value["driver"] = .string(graphics.version)
+            value["gpus"] = .array(graphics.models.map { .string($0) })
+        }
         if let bucket {
             var object: JSONValue = ["uri": .string(bucket.uri), "ok": .bool(bucket.failure == nil)]
             if let failure = bucket.failure { object["message"] = .string(failure.message) }
@@ -92,13 +101,19 @@ struct SelfTest: Sendable {
 
     private static func rounded(_ value: Double) -> Double { (value * 10).rounded() / 10 }
 
+    private static func describe(_ driver: GraphicsDriver) -> String {
+        (driver.models.isEmpty ? "none" : driver.models.joined(separator: ", ")) + ", driver \(driver.version)"
+    }
+
     var text: String {
         var lines = kernels.map { finding in
             "\(finding.isGood ? "ok    " : "FAILED")  \(finding.operation): differs by \(finding.error) "
                 + "(limit \(KernelCheck.Finding.limit))"
         }
-        lines.append("        memory \(TrainerLog.decimal(memoryBytesPerSecond / 1e9, 1)) GB/s on \(threads) threads")
+        lines.append("        \(isa), \(threads) threads")
+        lines.append("        memory \(TrainerLog.decimal(memoryBytesPerSecond / 1e9, 1)) GB/s")
         lines.append("        multiplications \(TrainerLog.decimal(operationsPerSecond / 1e9, 1)) GFLOP/s")
+        lines.append("        gpu: \(graphics.map(Self.describe) ?? "no NVIDIA driver is loaded")")
         lines.append("        cuda: not built")
         switch bucket {
         case nil: lines.append("        bucket: \(TrainingEnvironment.outputURI) is not set")

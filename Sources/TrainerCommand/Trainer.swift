@@ -35,6 +35,7 @@ enum Trainer {
                 let storage = try storage(for: places, environment: environment, clock: clock)
                 return try await ServeCommand(options: serving, storage: storage, clock: clock, log: log)
                     .run(shouldStop: shouldStop)
+            case .bench: return BenchCommand.run(isJSON: options.isJSON)
             case .selftest:
                 return await SelfTest.run(isJSON: options.isJSON, environment: environment, clock: clock)
             }

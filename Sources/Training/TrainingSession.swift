@@ -18,7 +18,7 @@ public actor TrainingSession {
     private let backend: any Backend
     let world: World
     private let shards: BatchShards
-    /// Gradients of shards that wait for their other half; one for each level of the tree.
+    /// Gradients of parts that wait for their other half; one for each level of the tree above a pass.
     private var partialSums: [Tensor] = []
     var state = TrainingState()
     var progress: ProgressMeter
@@ -27,6 +27,8 @@ public actor TrainingSession {
     var longestStepSeconds = 0.0
 
     private static let reportIntervalSeconds = 2.0
+    /// 256 images and more: the kernels keep sums of weights for each of its parts, some 20 MB.
+    private static let partsOfAPass = 8
 
     /// The published network on a new CPU backend.
     ///
@@ -163,12 +165,13 @@ public actor TrainingSession {
         return loss
     }
 
-    /// The shards' gradients, added in the order that `BatchShards` lays down.
+    /// The gradients of some parts: up to eight in one pass, more as the sum of two halves.
     private func differentiate(
         _ numbers: ArraySlice<UInt32>, _ range: Range<Int>, depth: Int, _ loss: inout BatchLoss
     ) {
-        guard let (left, right) = BatchShards.halves(range) else {
-            return differentiate(shard: shards.images(range.lowerBound, of: numbers), of: numbers.count, &loss)
+        guard range.count > Self.partsOfAPass, let (left, right) = BatchParts.halves(range) else {
+            return differentiate(
+                numbers, BatchParts(batchCount: numbers.count, partCount: shards.count, range: range), &loss)
         }
         let gradients = network.parameters.gradients.elements
         differentiate(numbers, left, depth: depth + 1, &loss)
@@ -179,15 +182,11 @@ public actor TrainingSession {
         for index in gradients.indices { gradients[index] += sum[index] }
     }
 
-    private func differentiate(shard: ArraySlice<UInt32>, of count: Int, _ loss: inout BatchLoss) {
-        let gradients = network.parameters.gradients.elements
-        guard !shard.isEmpty else { return gradients.update(repeating: 0) }
-        training.fill(network.input, network.labels, with: shard)
-        let result = network.differentiate(images: shard.count)
-        loss.add(BatchLoss(sum: result.sum, correctCount: result.correctCount, count: shard.count))
-        if shard.count == count { return }
-        let weight = Float(shard.count) / Float(count)
-        for index in gradients.indices { gradients[index] *= weight }
+    private func differentiate(_ numbers: ArraySlice<UInt32>, _ parts: BatchParts, _ loss: inout BatchLoss) {
+        training.fill(
+            network.input, network.labels, with: numbers.dropFirst(parts.first).prefix(parts.count))
+        let result = network.differentiate(parts)
+        loss.add(BatchLoss(sum: result.sum, correctCount: result.correctCount, count: parts.count))
     }
 
     // MARK: Epochs

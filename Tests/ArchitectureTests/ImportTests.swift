@@ -23,7 +23,9 @@ private let allowedImports: [String: Set<String>] = {
         "Operator": [
             "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "TrainingContract", "Encoding",
         ],
-        "Kernels": ["CKernelSource", "CSystem"],
+        "KernelLoops": [],
+        "KernelsAVX512": ["KernelLoops"],
+        "Kernels": ["KernelLoops", "KernelsAVX512", "CKernelSource", "CSystem"],
         "Training": ["Kernels", "TrainingContract", "Encoding", "YAML"],
         "Sandbox": ["HTTP", "YAML", "Telemetry", "Encoding", "System"],
         "OperatorCommand": operatorSide,

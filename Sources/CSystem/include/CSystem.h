@@ -57,6 +57,16 @@ static inline int trainyard_cpu_has_kernel_features(void) {
 #endif
 }
 
+/// Whether this CPU has the AVX-512 that the wide kernels need: F, BW, DQ and VL, with the operating system's support.
+static inline int trainyard_cpu_has_avx512(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+    return 0;
+#endif
+}
+
 /// Tells the processor that this is a spinning wait.
 static inline void trainyard_cpu_relax(void) {
 #if defined(__x86_64__)

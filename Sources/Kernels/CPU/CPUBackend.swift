@@ -1,10 +1,14 @@
-/// Float32 on the processor: direct convolution and packed matrix products in 256-bit vectors, on a fixed pool of
-/// threads.
+import KernelLoops
+
+/// Float32 on the processor: Winograd's or direct convolution and packed matrix products, in the widest vectors that
+/// the machine has, on a fixed pool of threads.
 ///
 /// Work is cut into chunks by shape alone, and sums over chunks are taken in chunk order: results are the same bits for
-/// every number of threads.
+/// every number of threads and for every width of vectors.
 public final class CPUBackend: Backend {
-    public let name = "cpu-avx2"
+    /// `cpu-avx2`, `cpu-avx512`, …
+    public var name: String { "cpu-" + loops.name }
+    let loops: LoopTable
     let pool: ThreadPool
     private var scratch: [ScratchKey: AlignedMemory] = [:]
 
@@ -14,12 +18,18 @@ public final class CPUBackend: Backend {
         case offsets
         case columns
         case partialSums
-        case packedA
+        case partGradients
+        case bias
         case thread(Int)
     }
 
     /// - Parameter threadCount: 1 … 256; by default as many as the process may use.
-    public init(threadCount: Int = Processors.usableCount) {
+    public convenience init(threadCount: Int = Processors.usableCount) {
+        self.init(threadCount: threadCount, loops: Loops.usable[0])
+    }
+
+    init(threadCount: Int, loops: LoopTable) {
+        self.loops = loops
         pool = ThreadPool(threadCount: threadCount)
     }
 

@@ -1,30 +1,39 @@
 extension CPUBackend {
     public func convolutionBackward(
-        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, images: Int, input: Tensor, weight: Tensor,
+        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, parts: BatchParts, input: Tensor, weight: Tensor,
         output: Tensor, maxima: ByteTensor?, outputGradient: Tensor, inputGradient: Tensor?,
         weightGradient: Tensor, biasGradient: Tensor
     ) {
         shape.check(
-            epilogue, images: images, input: input, weight: weight, bias: biasGradient, output: output, maxima: maxima)
+            epilogue, images: parts.count, input: input, weight: weight, bias: biasGradient, output: output,
+            maxima: maxima)
         shape.checkGradients(
-            epilogue, images: images, output: outputGradient, input: inputGradient, weight: weightGradient)
-        let plan = BackwardPlan(shape: shape, images: images)
+            epilogue, images: parts.count, output: outputGradient, input: inputGradient, weight: weightGradient)
+        if WinogradPlan.fits(shape) {
+            return winogradBackward(
+                shape, epilogue, parts: parts, input: input, weight: weight, output: output, maxima: maxima,
+                outputGradient: outputGradient, inputGradient: inputGradient, weightGradient: weightGradient,
+                biasGradient: biasGradient)
+        }
+        let plan = BackwardPlan(shape: shape)
+        let chunks = ChunkPlan(
+            parts: parts, minimumSize: BackwardPlan.groupSize, maximumPerPart: BackwardPlan.maximumChunkCount)
         let weights = inputGradient == nil ? nil : packForDataGradient(plan, weight)
         let columns = weightGradientColumns(plan)
         let sumCount = shape.weightCount + shape.outputChannels
-        let partialSums = memory(.partialSums, plan.chunkCount * sumCount)
+        let partialSums = memory(.partialSums, chunks.count * sumCount)
         let scratch = threadMemory(plan.scratchCount)
         // Once is enough: each image overwrites the same places, borders and places without a window stay zero.
         scratch.clear(threadCount: threadCount)
-        pool.run(plan.chunkCount) { chunk, thread in
+        pool.run(chunks.count) { chunk, thread in
             let work = BackwardChunk(
                 plan: plan, scratch: scratch[thread], weightSums: partialSums + chunk * sumCount,
                 biasSums: partialSums + chunk * sumCount + shape.weightCount)
             work.clearSums()
-            let last = min(images, (chunk + 1) * plan.chunkSize)
-            var first = chunk * plan.chunkSize
-            while first < last {
-                let count = min(BackwardPlan.groupSize, last - first)
+            let images = chunks.images(chunk)
+            var first = images.lowerBound
+            while first < images.upperBound {
+                let count = min(BackwardPlan.groupSize, images.upperBound - first)
                 for index in 0..<count {
                     let image = first + index
                     let offset = image * shape.resultCount(epilogue)
@@ -40,8 +49,11 @@ extension CPUBackend {
                 first += count
             }
         }
-        addUp(partialSums, chunks: plan.chunkCount, stride: sumCount, into: weightGradient, at: 0)
-        addUp(partialSums, chunks: plan.chunkCount, stride: sumCount, into: biasGradient, at: shape.weightCount)
+        addUp(
+            partialSums, chunks, stride: sumCount, offset: 0, count: shape.weightCount, into: weightGradient.pointer)
+        addUp(
+            partialSums, chunks, stride: sumCount, offset: shape.weightCount, count: shape.outputChannels,
+            into: biasGradient.pointer)
     }
 
     /// Weights for the data gradient: a convolution from output planes to input planes with the taps turned around.
@@ -67,42 +79,15 @@ extension CPUBackend {
             images: images, height: height, width: width, pitch: plan.pitch, gradientStride: plan.imageStride,
             inputStride: plan.shape.inputCount, table: offsetTable(.columns, count))
     }
-
-    /// target[i] = Σ over chunks, in chunk order, of sums[chunk][offset + i].
-    private func addUp(
-        _ sums: UnsafePointer<Float>, chunks: Int, stride: Int, into target: Tensor, at offset: Int
-    ) {
-        let piece = 4096
-        pool.run((target.count + piece - 1) / piece) { part, _ in
-            let first = part * piece
-            let count = min(piece, target.count - first)
-            let result = target.pointer + first
-            for index in 0..<count { result[index] = sums[offset + first + index] }
-            for chunk in 1..<max(1, chunks) {
-                let source = sums + chunk * stride + offset + first
-                for index in 0..<count { result[index] += source[index] }
-            }
-        }
-    }
 }
 
-/// How a backward pass is cut: by the shape alone, so that sums do not depend on the threads.
+/// Where the bordered gradients of a backward pass lie in scratch memory.
 struct BackwardPlan {
     /// Images whose output gradients lie in scratch memory together (about 190 KB each for 64 planes of 24×24).
     static let groupSize = 2
-    /// More chunks cost memory for partial sums, fewer leave processors idle.
     static let maximumChunkCount = 32
 
     let shape: ConvolutionShape
-    let chunkSize: Int
-    let chunkCount: Int
-
-    init(shape: ConvolutionShape, images: Int) {
-        self.shape = shape
-        let size = max(Self.groupSize, (images + Self.maximumChunkCount - 1) / Self.maximumChunkCount)
-        chunkSize = size
-        chunkCount = max(1, (images + size - 1) / size)
-    }
 
     /// Floats from row to row of the bordered gradient: two zeros, then a row of the output gradient; the zeros of the
     /// next row are also the right border.
@@ -145,47 +130,10 @@ private struct BackwardChunk {
         _ gradient: UnsafePointer<Float>, output: UnsafePointer<Float>, maxima: UnsafePointer<UInt8>?,
         _ epilogue: ConvolutionEpilogue, index: Int
     ) {
-        let shape = plan.shape
-        let resultPlane = epilogue == .reluMaxPool ? shape.pooledPlane : shape.outputPlane
-        for plane in 0..<shape.outputChannels {
-            let offset = plane * resultPlane
-            let target = bordered + index * plan.imageStride + plane * plan.planeStride + plan.border
-            switch epilogue {
-            case .none: biasSums[plane] += spreadRows(gradient + offset, nil, target)
-            case .relu: biasSums[plane] += spreadRows(gradient + offset, output + offset, target)
-            case .reluMaxPool:
-                guard let maxima else { return }
-                biasSums[plane] += spreadWindows(gradient + offset, output + offset, maxima + offset, target)
-            }
-        }
-    }
-
-    private func spreadRows(
-        _ gradient: UnsafePointer<Float>, _ output: UnsafePointer<Float>?, _ target: UnsafeMutablePointer<Float>
-    ) -> Float {
-        let width = plan.shape.outputWidth
-        var sums = SIMD8<Float>.zero
-        for row in 0..<plan.shape.outputHeight {
-            sums += EpilogueGradient.row(
-                gradient + row * width, output: output.map { $0 + row * width }, count: width,
-                into: target + row * plan.pitch)
-        }
-        return sums.sum()
-    }
-
-    private func spreadWindows(
-        _ gradient: UnsafePointer<Float>, _ output: UnsafePointer<Float>, _ maxima: UnsafePointer<UInt8>,
-        _ target: UnsafeMutablePointer<Float>
-    ) -> Float {
-        let width = plan.shape.pooledWidth
-        var sums = SIMD4<Float>.zero
-        for row in 0..<plan.shape.pooledHeight {
-            let offset = row * width
-            sums += EpilogueGradient.windows(
-                gradient + offset, output: output + offset, maxima: maxima + offset, count: width,
-                into: target + 2 * row * plan.pitch, pitch: plan.pitch)
-        }
-        return sums.sum()
+        EpilogueGradient.spread(
+            plan.shape, epilogue, gradient: gradient, output: output, maxima: maxima,
+            into: bordered + index * plan.imageStride + plan.border, pitch: plan.pitch,
+            planeStride: plan.planeStride, biasSums: biasSums)
     }
 
     /// dx[c][p] = Σ over output planes o, taps of W[o][c][tap] · bordered[o][p + turned tap], for all positions p of the

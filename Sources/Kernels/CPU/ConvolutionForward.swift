@@ -4,6 +4,11 @@ extension CPUBackend {
         bias: Tensor, output: Tensor, maxima: ByteTensor?
     ) {
         shape.check(epilogue, images: images, input: input, weight: weight, bias: bias, output: output, maxima: maxima)
+        if WinogradPlan.fits(shape) {
+            return winogradForward(
+                shape, epilogue, images: images, input: input, weight: weight, bias: bias, output: output,
+                maxima: maxima)
+        }
         let packed = memory(
             .packedWeights,
             DirectConvolution.packedCount(outputs: shape.outputChannels, inputs: shape.inputChannels))

@@ -58,6 +58,60 @@ enum EpilogueGradient {
         return sums
     }
 
+    /// Undoes the epilogue of one image: the gradient before it by plane, and its sums added to the biases'.
+    ///
+    /// Rows and columns that belong to no window of the pooling stay as they are.
+    ///
+    /// - target: the first plane's first element; `pitch` floats to the next row, `planeStride` to the next plane.
+    static func spread(
+        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, gradient: UnsafePointer<Float>,
+        output: UnsafePointer<Float>, maxima: UnsafePointer<UInt8>?, into target: UnsafeMutablePointer<Float>,
+        pitch: Int, planeStride: Int, biasSums: UnsafeMutablePointer<Float>
+    ) {
+        for plane in 0..<shape.outputChannels {
+            let result = target + plane * planeStride
+            if epilogue == .reluMaxPool {
+                guard let maxima else { return }
+                let offset = plane * shape.pooledPlane
+                biasSums[plane] += spreadWindows(
+                    shape, gradient + offset, output + offset, maxima + offset, result, pitch)
+            } else {
+                let offset = plane * shape.outputPlane
+                biasSums[plane] += spreadRows(
+                    shape, gradient + offset, epilogue == .relu ? output + offset : nil, result, pitch)
+            }
+        }
+    }
+
+    private static func spreadRows(
+        _ shape: ConvolutionShape, _ gradient: UnsafePointer<Float>, _ output: UnsafePointer<Float>?,
+        _ target: UnsafeMutablePointer<Float>, _ pitch: Int
+    ) -> Float {
+        let width = shape.outputWidth
+        var sums = SIMD8<Float>.zero
+        for row in 0..<shape.outputHeight {
+            sums += EpilogueGradient.row(
+                gradient + row * width, output: output.map { $0 + row * width }, count: width,
+                into: target + row * pitch)
+        }
+        return sums.sum()
+    }
+
+    private static func spreadWindows(
+        _ shape: ConvolutionShape, _ gradient: UnsafePointer<Float>, _ output: UnsafePointer<Float>,
+        _ maxima: UnsafePointer<UInt8>, _ target: UnsafeMutablePointer<Float>, _ pitch: Int
+    ) -> Float {
+        let width = shape.pooledWidth
+        var sums = SIMD4<Float>.zero
+        for row in 0..<shape.pooledHeight {
+            let offset = row * width
+            sums += EpilogueGradient.windows(
+                gradient + offset, output: output + offset, maxima: maxima + offset, count: width,
+                into: target + 2 * row * pitch, pitch: pitch)
+        }
+        return sums.sum()
+    }
+
     /// One row of 4 windows: the values whose maximum lies at `first` to the even places, at `first` + 1 to the odd.
     @inline(__always)
     private static func store(

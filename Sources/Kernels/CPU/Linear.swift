@@ -5,10 +5,10 @@ extension CPUBackend {
         shape.check(rows: rows, input: input, weight: weight, bias: bias, output: output)
         multiply(
             MatrixProduct(
-                rows: rows, columns: shape.outputs, inner: shape.inputs,
+                rows: rows, columns: shape.outputs,
                 a: MatrixView(base: input.pointer, rowStride: shape.inputs, columnStride: 1),
                 b: MatrixView(base: weight.pointer, rowStride: 1, columnStride: shape.inputs),
-                c: output.pointer, cStride: shape.outputs))
+                c: output.pointer, cStride: shape.outputs), inner: shape.inputs)
         let target = output.pointer
         for row in 0..<rows {
             for column in 0..<shape.outputs {
@@ -19,9 +19,10 @@ extension CPUBackend {
     }
 
     public func linearBackward(
-        _ shape: LinearShape, rows: Int, input: Tensor, weight: Tensor, output: Tensor, outputGradient: Tensor,
+        _ shape: LinearShape, parts: BatchParts, input: Tensor, weight: Tensor, output: Tensor, outputGradient: Tensor,
         inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
     ) {
+        let rows = parts.count
         shape.check(rows: rows, input: input, weight: weight, bias: biasGradient, output: output)
         shape.checkGradients(rows: rows, output: outputGradient, input: inputGradient, weight: weightGradient)
         if shape.relu {
@@ -29,25 +30,27 @@ extension CPUBackend {
                 outputGradient.pointer[index] = 0
             }
         }
-        biasGradient.pointer.update(repeating: 0, count: shape.outputs)
-        for row in 0..<rows {
-            for column in 0..<shape.outputs {
-                biasGradient.pointer[column] += outputGradient.pointer[row * shape.outputs + column]
+        let scratch = memory(.bias, (parts.depth + 1) * shape.outputs)
+        parts.addUp(parts.range, count: shape.outputs, into: biasGradient.pointer, scratch: scratch) { part, target in
+            target.update(repeating: 0, count: shape.outputs)
+            for row in parts.images(part) {
+                let gradient = outputGradient.pointer + row * shape.outputs
+                for column in 0..<shape.outputs { target[column] += gradient[column] }
             }
         }
         multiply(
             MatrixProduct(
-                rows: shape.outputs, columns: shape.inputs, inner: rows,
+                rows: shape.outputs, columns: shape.inputs,
                 a: MatrixView(base: outputGradient.pointer, rowStride: 1, columnStride: shape.outputs),
                 b: MatrixView(base: input.pointer, rowStride: shape.inputs, columnStride: 1),
-                c: weightGradient.pointer, cStride: shape.inputs))
+                c: weightGradient.pointer, cStride: shape.inputs), parts: parts)
         guard let inputGradient else { return }
         multiply(
             MatrixProduct(
-                rows: rows, columns: shape.inputs, inner: shape.outputs,
+                rows: rows, columns: shape.inputs,
                 a: MatrixView(base: outputGradient.pointer, rowStride: shape.outputs, columnStride: 1),
                 b: MatrixView(base: weight.pointer, rowStride: shape.inputs, columnStride: 1),
-                c: inputGradient.pointer, cStride: shape.inputs))
+                c: inputGradient.pointer, cStride: shape.inputs), inner: shape.outputs)
     }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import KernelLoops
 
 /// What this machine gives, measured in a second: to see that a node is not much slower than its kind.
 public enum MachineSpeed {
@@ -24,23 +25,33 @@ public enum MachineSpeed {
         return Double(3 * count * MemoryLayout<Float>.size) / best
     }
 
-    /// Of a product of matrices of 512×1024 and 1024×1024 on all threads; a multiply-add counts as two.
+    /// Of matrix products that stay in the first-level cache (64×128 by 128×32), on all threads; a multiply-add counts
+    /// as two.
     public static func operationsPerSecond(threads: Int) -> Double {
-        let shape = LinearShape(inputs: 1024, outputs: 1024)
-        let rows = 512
-        let backend = CPUBackend(threadCount: threads)
-        let input = Tensor([rows, shape.inputs]), weight = Tensor(shape.weightShape)
-        let bias = Tensor([shape.outputs]), output = Tensor([rows, shape.outputs])
+        let rows = 64, columns = Product.columnStep, depth = 128, repetitions = 400
+        let loops = Loops.usable[0]
+        let pool = ThreadPool(threadCount: threads)
+        let a = Tensor([threads, rows, depth]), b = Tensor([threads, depth, columns])
+        let c = Tensor([threads, rows, columns])
+        let left = a.pointer, right = b.pointer, target = c.pointer
         var best = Double.infinity
-        for _ in 0..<8 {
+        for _ in 0..<12 {
             let start = seconds()
-            backend.linearForward(shape, rows: rows, input: input, weight: weight, bias: bias, output: output)
+            pool.run(threads) { chunk, _ in
+                for _ in 0..<repetitions {
+                    loops.product(
+                        Product(
+                            rows: rows, columns: columns, depth: depth, a: left + chunk * rows * depth, aRow: depth,
+                            aStep: 1, b: right + chunk * depth * columns, bRow: columns,
+                            c: target + chunk * rows * columns, cRow: columns))
+                }
+            }
             best = min(best, seconds() - start)
         }
-        return 2 * Double(rows * shape.inputs * shape.outputs) / best
+        return 2 * Double(threads * repetitions * rows * columns * depth) / best
     }
 
-    private static func seconds() -> Double {
+    static func seconds() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9

@@ -1,177 +1,132 @@
-/// C = A·B or C += A·B by packed panels and a 6×16 inner loop, after Goto & van de Geijn 2008, "Anatomy of
-/// High-Performance Matrix Multiplication".
+import KernelLoops
+
+/// C = A·B by blocks of 32 columns: a piece of B is packed once, and multiplied with all rows of A.
 ///
-/// A is packed into panels of 6 rows, B into panels of 16 columns, both along k; strides choose the transposes.
+/// Each element is summed along k in one piece: how the work is cut changes no bit. With a sum in parts (`BatchParts`
+/// along k) the parts' products are added as the tree says.
 struct MatrixProduct {
-    static let panelRows = 6
-    static let panelColumns = 16
-    /// k in one pass: a panel of A (6 KB) and one of B (16 KB) fit the first-level cache.
+    /// Columns of a block.
+    static let width = Product.columnStep
+    /// k in one pass: a packed piece of B (32 KB) stays in the first two levels of cache.
     static let depth = 256
 
     /// Rows of A and C.
     let rows: Int
     /// Columns of B and C.
     let columns: Int
-    /// Columns of A, rows of B.
-    let inner: Int
     let a: MatrixView
     let b: MatrixView
     let c: UnsafeMutablePointer<Float>
     /// Floats from row to row of C.
     let cStride: Int
 
-    var rowPanels: Int { (rows + Self.panelRows - 1) / Self.panelRows }
-    var packedACount: Int { rowPanels * Self.panelRows * inner }
+    var blocks: Int { (columns + Self.width - 1) / Self.width }
 
-    /// Packed panel `panel` of A: for each pass, k by k, 6 values.
-    func packA(panel: Int, into packed: UnsafeMutablePointer<Float>) {
-        let first = panel * Self.panelRows
-        let count = min(Self.panelRows, rows - first)
-        let target = packed + panel * Self.panelRows * inner
-        for row in 0..<Self.panelRows {
-            guard row < count else {
-                for k in 0..<inner { target[k * Self.panelRows + row] = 0 }
-                continue
-            }
-            let source = a.base + (first + row) * a.rowStride
-            for k in 0..<inner { target[k * Self.panelRows + row] = source[k * a.columnStride] }
-        }
+    /// Floats of scratch memory: packed B, a block of C, and the blocks that wait for their other half.
+    func scratchCount(depth: Int) -> Int {
+        Self.depth * Self.width + Transposition.scratchCount + (1 + depth) * rows * Self.width
     }
 
-    /// Packs k in `from ..< from + count` of the columns `first ..< first + width`, 16 columns at a time.
-    func packB(first: Int, width: Int, from: Int, count: Int, into packed: UnsafeMutablePointer<Float>) {
-        var column = 0
-        while column < width {
-            let lanes = min(Self.panelColumns, width - column)
-            let source = b.base + from * b.rowStride + (first + column) * b.columnStride
-            let target = packed + column * count
-            if lanes == Self.panelColumns && b.columnStride == 1 {
-                for k in 0..<count {
-                    (target + k * Self.panelColumns).update(from: source + k * b.rowStride, count: Self.panelColumns)
-                }
-            } else {
-                for lane in 0..<Self.panelColumns {
-                    let strand = source + lane * b.columnStride
-                    if lane < lanes {
-                        for k in 0..<count { target[k * Self.panelColumns + lane] = strand[k * b.rowStride] }
-                    } else {
-                        for k in 0..<count { target[k * Self.panelColumns + lane] = 0 }
-                    }
-                }
-            }
-            column += Self.panelColumns
-        }
-    }
-
-    /// Computes all rows of the columns `first ..< first + width` of C, overwriting them.
-    ///
-    /// - packedA: all panels; packedB: scratch memory of `depth` × width rounded up to 16.
+    /// Computes the columns of a block in the rows `rowRange`, k in `range`.
     func multiply(
-        first: Int, width: Int, packedA: UnsafePointer<Float>, packedB: UnsafeMutablePointer<Float>
+        block: Int, rowRange: Range<Int>, inner: Range<Int>, loops: LoopTable, scratch: UnsafeMutablePointer<Float>
     ) {
-        var from = 0
+        let first = block * Self.width
+        let lanes = min(Self.width, columns - first)
+        if lanes == Self.width {
+            return product(
+                block, rowRange, inner, loops, scratch, into: c + rowRange.lowerBound * cStride + first, cStride)
+        }
+        let whole = scratch + Self.depth * Self.width + Transposition.scratchCount
+        product(block, rowRange, inner, loops, scratch, into: whole, Self.width)
+        copy(whole, first, lanes, rowRange)
+    }
+
+    /// As `multiply` for all rows, with k in parts.
+    func multiply(
+        block: Int, parts: BatchParts, loops: LoopTable, scratch: UnsafeMutablePointer<Float>
+    ) {
+        if parts.range.count == 1 {
+            return multiply(
+                block: block, rowRange: 0..<rows, inner: parts.images(parts.range.lowerBound), loops: loops,
+                scratch: scratch)
+        }
+        let first = block * Self.width
+        let lanes = min(Self.width, columns - first)
+        let whole = scratch + Self.depth * Self.width + Transposition.scratchCount
+        let count = rows * Self.width
+        if lanes == Self.width, let (left, right) = BatchParts.halves(parts.range), right.count == 1,
+            parts.images(right.lowerBound).count <= Self.depth
+        {
+            // The last sum of the tree on the way to C.
+            parts.addUp(left, count: count, into: whole, scratch: whole + count) { part, target in
+                product(block, 0..<rows, parts.images(part), loops, scratch, into: target, Self.width)
+            }
+            return product(
+                block, 0..<rows, parts.images(right.lowerBound), loops, scratch, into: c + first, cStride,
+                d: UnsafePointer(whole), dStride: Self.width)
+        }
+        parts.addUp(parts.range, count: count, into: whole, scratch: whole + count) { part, target in
+            product(block, 0..<rows, parts.images(part), loops, scratch, into: target, Self.width)
+        }
+        copy(whole, first, lanes, 0..<rows)
+    }
+
+    private func product(
+        _ block: Int, _ rowRange: Range<Int>, _ inner: Range<Int>, _ loops: LoopTable,
+        _ scratch: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>, _ stride: Int,
+        d: UnsafePointer<Float>? = nil, dStride: Int = 0
+    ) {
+        var from = inner.lowerBound
         repeat {
-            let count = min(Self.depth, inner - from)
-            packB(first: first, width: width, from: from, count: count, into: packedB)
-            for panel in 0..<rowPanels {
-                let panelA = packedA + (panel * inner + from) * Self.panelRows
-                let row = panel * Self.panelRows
-                let height = min(Self.panelRows, rows - row)
-                var column = 0
-                while column < width {
-                    let target = c + row * cStride + first + column
-                    let lanes = min(Self.panelColumns, width - column)
-                    if height == Self.panelRows && lanes == Self.panelColumns {
-                        Self.tile(panelA, packedB + column * count, count, target, cStride, adds: from > 0)
-                    } else {
-                        edge(panelA, packedB + column * count, count, target, height, lanes, adds: from > 0)
-                    }
-                    column += Self.panelColumns
-                }
-            }
+            let count = min(Self.depth, inner.upperBound - from)
+            packB(block, from: from, count: count, loops, into: scratch)
+            let isFirst = from == inner.lowerBound
+            loops.product(
+                Product(
+                    rows: rowRange.count, columns: Self.width, depth: count,
+                    a: a.base + rowRange.lowerBound * a.rowStride + from * a.columnStride, aRow: a.rowStride,
+                    aStep: a.columnStride, b: scratch, bRow: Self.width, c: target, cRow: stride,
+                    d: isFirst ? d : UnsafePointer(target), dRow: isFirst ? dStride : stride))
             from += count
-        } while from < inner
+        } while from < inner.upperBound
     }
 
-    /// A tile that reaches over C's edge, by way of a whole one.
-    private func edge(
-        _ panelA: UnsafePointer<Float>, _ panelB: UnsafePointer<Float>, _ count: Int,
-        _ target: UnsafeMutablePointer<Float>, _ height: Int, _ lanes: Int, adds: Bool
+    /// Rows of 32 floats, filled up with zeros.
+    private func packB(
+        _ block: Int, from: Int, count: Int, _ loops: LoopTable, into packed: UnsafeMutablePointer<Float>
     ) {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.panelRows * Self.panelColumns) { buffer in
-            guard let whole = buffer.baseAddress else { return }
-            Self.tile(panelA, panelB, count, whole, Self.panelColumns, adds: false)
-            for row in 0..<height {
-                for lane in 0..<lanes {
-                    let value = whole[row * Self.panelColumns + lane]
-                    target[row * cStride + lane] = adds ? target[row * cStride + lane] + value : value
+        let first = block * Self.width
+        let lanes = min(Self.width, columns - first)
+        let source = b.base + from * b.rowStride + first * b.columnStride
+        if lanes < Self.width { packed.update(repeating: 0, count: count * Self.width) }
+        if b.columnStride != 1 {
+            loops.pixels(
+                source, b.columnStride, lanes, count, packed, Self.width, packed + Self.depth * Self.width)
+        } else {
+            // Whole rows without a call of memcpy for each.
+            for k in 0..<count {
+                let row = UnsafeRawPointer(source + k * b.rowStride)
+                let target = UnsafeMutableRawPointer(packed + k * Self.width)
+                if lanes == Self.width {
+                    target.storeBytes(of: row.loadUnaligned(as: SIMD16<Float>.self), as: SIMD16<Float>.self)
+                    (target + 64).storeBytes(
+                        of: (row + 64).loadUnaligned(as: SIMD16<Float>.self), as: SIMD16<Float>.self)
+                } else {
+                    target.copyMemory(from: row, byteCount: 4 * lanes)
                 }
             }
         }
     }
 
-    /// 6 rows × 16 columns: 12 accumulators; each k costs 2 loads, 6 broadcasts and 12 multiply-adds.
-    @inline(never)
-    private static func tile(
-        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>,
-        _ stride: Int, adds: Bool
-    ) {
-        var r0 = SIMD8<Float>.zero, s0 = r0
-        var r1 = r0, s1 = r0
-        var r2 = r0, s2 = r0
-        var r3 = r0, s3 = r0
-        var r4 = r0, s4 = r0
-        var r5 = r0, s5 = r0
-        var a = a
-        var b = b
-        for _ in 0..<count {
-            let x = vector(b), y = vector(b + 8)
-            var k = SIMD8(repeating: a[0])
-            r0 = r0.addingProduct(k, x)
-            s0 = s0.addingProduct(k, y)
-            k = SIMD8(repeating: a[1])
-            r1 = r1.addingProduct(k, x)
-            s1 = s1.addingProduct(k, y)
-            k = SIMD8(repeating: a[2])
-            r2 = r2.addingProduct(k, x)
-            s2 = s2.addingProduct(k, y)
-            k = SIMD8(repeating: a[3])
-            r3 = r3.addingProduct(k, x)
-            s3 = s3.addingProduct(k, y)
-            k = SIMD8(repeating: a[4])
-            r4 = r4.addingProduct(k, x)
-            s4 = s4.addingProduct(k, y)
-            k = SIMD8(repeating: a[5])
-            r5 = r5.addingProduct(k, x)
-            s5 = s5.addingProduct(k, y)
-            a += 6
-            b += 16
+    private func copy(_ whole: UnsafePointer<Float>, _ first: Int, _ lanes: Int, _ rowRange: Range<Int>) {
+        for (index, row) in rowRange.enumerated() {
+            (c + row * cStride + first).update(from: whole + index * Self.width, count: lanes)
         }
-        store(r0, s0, c, adds)
-        store(r1, s1, c + stride, adds)
-        store(r2, s2, c + 2 * stride, adds)
-        store(r3, s3, c + 3 * stride, adds)
-        store(r4, s4, c + 4 * stride, adds)
-        store(r5, s5, c + 5 * stride, adds)
-    }
-
-    @inline(__always)
-    private static func store(
-        _ first: SIMD8<Float>, _ second: SIMD8<Float>, _ target: UnsafeMutablePointer<Float>, _ adds: Bool
-    ) {
-        let left = adds ? vector(target) + first : first
-        let right = adds ? vector(target + 8) + second : second
-        UnsafeMutableRawPointer(target).storeBytes(of: left, as: SIMD8<Float>.self)
-        UnsafeMutableRawPointer(target + 8).storeBytes(of: right, as: SIMD8<Float>.self)
-    }
-
-    @inline(__always)
-    private static func vector(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
-        UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
     }
 }
 
-/// Element (i, j) lies at base[i·rowStride + j·columnStride].
+/// Element (i, j) lies at base[i·rowStride + j·columnStride]; of B, one of the strides is 1.
 struct MatrixView {
     let base: UnsafePointer<Float>
     let rowStride: Int
@@ -182,34 +137,50 @@ extension CPUBackend {
     /// Below this many multiply-adds one thread is faster than waking the others.
     private static let parallelThreshold = 1 << 18
 
-    /// C = A·B on all threads. Each element is summed by one thread, along k: the cut into columns changes no bit.
-    func multiply(_ product: MatrixProduct) {
-        guard product.rows > 0, product.columns > 0 else { return }
-        let packedA = memory(.packedA, product.packedACount)
-        let isSmall = product.rows * product.columns * product.inner < Self.parallelThreshold
-        let width = blockWidth(product, isSmall: isSmall)
-        let scratch = threadMemory(MatrixProduct.depth * width)
-        let blocks = (product.columns + width - 1) / width
-        let multiplyBlock = { (block: Int, thread: Int) in
-            let first = block * width
+    /// C = A·B, k in 0 ..< inner, on all threads.
+    func multiply(_ product: MatrixProduct, inner: Int) {
+        let isSmall = product.rows * product.columns * inner < Self.parallelThreshold
+        let pieces = isSmall ? 1 : rowPieces(product)
+        let rows = (product.rows + pieces - 1) / pieces
+        run(product, depth: 0, chunks: product.blocks * pieces, isSmall: isSmall) { chunk, scratch in
+            let first = min(product.rows, chunk % pieces * rows)
             product.multiply(
-                first: first, width: min(width, product.columns - first), packedA: packedA,
-                packedB: scratch[thread])
-        }
-        if isSmall {
-            for panel in 0..<product.rowPanels { product.packA(panel: panel, into: packedA) }
-            for block in 0..<blocks { multiplyBlock(block, 0) }
-        } else {
-            pool.run(product.rowPanels) { panel, _ in product.packA(panel: panel, into: packedA) }
-            pool.run(blocks, multiplyBlock)
+                block: chunk / pieces, rowRange: first..<min(product.rows, first + rows), inner: 0..<inner,
+                loops: loops, scratch: scratch)
         }
     }
 
-    /// Columns of a block: two blocks a thread where there are enough, at most 512 (half a megabyte of packed B).
-    private func blockWidth(_ product: MatrixProduct, isSmall: Bool) -> Int {
-        let panel = MatrixProduct.panelColumns
-        let shares = isSmall ? 1 : threadCount * (product.columns >= 64 * panel * threadCount ? 4 : 1)
-        let even = (product.columns + shares - 1) / shares
-        return min(512, (even + panel - 1) / panel * panel)
+    /// C = A·B, k in parts, on all threads.
+    func multiply(_ product: MatrixProduct, parts: BatchParts) {
+        let isSmall = product.rows * product.columns * parts.count < Self.parallelThreshold
+        run(product, depth: parts.depth, chunks: product.blocks, isSmall: isSmall) { block, scratch in
+            product.multiply(block: block, parts: parts, loops: loops, scratch: scratch)
+        }
+    }
+
+    private func run(
+        _ product: MatrixProduct, depth: Int, chunks: Int, isSmall: Bool,
+        _ body: (_ chunk: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
+    ) {
+        guard product.rows > 0, product.columns > 0 else { return }
+        let scratch = threadMemory(product.scratchCount(depth: depth))
+        // Neighbouring blocks share the pages, and the lines that the processor reads ahead, of each row.
+        let run = chunks >= 16 * threadCount ? 4 : 1
+        let runs = (chunks + run - 1) / run
+        func work(_ index: Int, _ thread: Int) {
+            for chunk in (index * run)..<min(chunks, (index + 1) * run) { body(chunk, scratch[thread]) }
+        }
+        if isSmall {
+            for index in 0..<runs { work(index, 0) }
+        } else {
+            pool.run(runs, work)
+        }
+    }
+
+    /// Into how many pieces the rows are cut so that there is work for all threads; each packs B for itself.
+    private func rowPieces(_ product: MatrixProduct) -> Int {
+        var pieces = 1
+        while product.blocks * pieces < 2 * threadCount, product.rows >= 32 * pieces { pieces *= 2 }
+        return pieces
     }
 }

@@ -13,16 +13,17 @@ extension Reference {
         }
     }
 
-    /// dz[n,c] = (softmax(z[n])[c] − [c = label[n]]) / rows: the gradient of the mean of `softmaxLosses`.
+    /// dz[n,c] = (softmax(z[n])[c] − [c = label[n]]) / batchCount (rows where nil): the gradient of the mean of
+    /// `softmaxLosses` over a batch that has these rows among others.
     public static func softmaxLossGradient(
-        rows: Int, classes: Int, logits z: [Double], labels: [UInt8]
+        rows: Int, classes: Int, logits z: [Double], labels: [UInt8], batchCount: Int? = nil
     ) -> [Double] {
         let losses = softmaxLosses(rows: rows, classes: classes, logits: z, labels: labels)
         return z.indices.map { index in
             let row = index / classes
             let label = Int(labels[row])
             let logSum = losses[row] + z[row * classes + label]
-            return (exp(z[index] - logSum) - (index % classes == label ? 1 : 0)) / Double(rows)
+            return (exp(z[index] - logSum) - (index % classes == label ? 1 : 0)) / Double(batchCount ?? rows)
         }
     }
 }

@@ -24,10 +24,11 @@ public final class ReferenceBackend: Backend {
     }
 
     public func convolutionBackward(
-        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, images: Int, input: Tensor, weight: Tensor,
+        _ shape: ConvolutionShape, _ epilogue: ConvolutionEpilogue, parts: BatchParts, input: Tensor, weight: Tensor,
         output: Tensor, maxima: ByteTensor?, outputGradient: Tensor, inputGradient: Tensor?,
         weightGradient: Tensor, biasGradient: Tensor
     ) {
+        let images = parts.count
         shape.check(
             epilogue, images: images, input: input, weight: weight, bias: biasGradient, output: output, maxima: maxima)
         shape.checkGradients(
@@ -62,9 +63,10 @@ public final class ReferenceBackend: Backend {
     }
 
     public func linearBackward(
-        _ shape: LinearShape, rows: Int, input: Tensor, weight: Tensor, output: Tensor, outputGradient: Tensor,
+        _ shape: LinearShape, parts: BatchParts, input: Tensor, weight: Tensor, output: Tensor, outputGradient: Tensor,
         inputGradient: Tensor?, weightGradient: Tensor, biasGradient: Tensor
     ) {
+        let rows = parts.count
         shape.check(rows: rows, input: input, weight: weight, bias: biasGradient, output: output)
         shape.checkGradients(rows: rows, output: outputGradient, input: inputGradient, weight: weightGradient)
         let count = rows * shape.outputs
@@ -82,12 +84,15 @@ public final class ReferenceBackend: Backend {
     }
 
     public func softmaxLoss(
-        rows: Int, classes: Int, logits: Tensor, labels: ByteTensor, gradient: Tensor?
+        parts: BatchParts, classes: Int, logits: Tensor, labels: ByteTensor, gradient: Tensor?
     ) -> SoftmaxLoss {
+        let rows = parts.count
         let z = logits.doubles(rows * classes)
         let rowLabels = Array(labels.elements.prefix(rows))
         let losses = Reference.softmaxLosses(rows: rows, classes: classes, logits: z, labels: rowLabels)
-        gradient?.set(Reference.softmaxLossGradient(rows: rows, classes: classes, logits: z, labels: rowLabels))
+        gradient?.set(
+            Reference.softmaxLossGradient(
+                rows: rows, classes: classes, logits: z, labels: rowLabels, batchCount: parts.batchCount))
         let correct = (0..<rows).filter { row in
             let values = z[(row * classes)..<((row + 1) * classes)]
             return values.firstIndex(of: values.max() ?? 0) == row * classes + Int(rowLabels[row])

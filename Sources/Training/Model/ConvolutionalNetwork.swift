@@ -84,12 +84,13 @@ final class ConvolutionalNetwork {
             rows: images, classes: architecture.classes, logits: logits, labels: labels, gradient: nil)
     }
 
-    /// The loss over the first `images` of the input, and the gradient of its mean in `parameters.gradients`.
-    func differentiate(images: Int) -> SoftmaxLoss {
-        forward(images: images)
+    /// The loss over the first `parts.count` images of the input, and the gradient of the whole batch's mean in
+    /// `parameters.gradients`.
+    func differentiate(_ parts: BatchParts) -> SoftmaxLoss {
+        forward(images: parts.count)
         let loss = backend.softmaxLoss(
-            rows: images, classes: architecture.classes, logits: logits, labels: labels, gradient: logitsGradient)
-        backward(images: images)
+            parts: parts, classes: architecture.classes, logits: logits, labels: labels, gradient: logitsGradient)
+        backward(parts)
         return loss
     }
 
@@ -98,6 +99,9 @@ final class ConvolutionalNetwork {
         forward(images: images)
         return logits
     }
+
+    /// As `differentiate`, a batch in one part.
+    func differentiate(images: Int) -> SoftmaxLoss { differentiate(BatchParts(images)) }
 
     private func forward(images: Int) {
         backend.convolutionForward(
@@ -112,21 +116,21 @@ final class ConvolutionalNetwork {
             architecture.fourth, rows: images, input: hidden, weight: value(6), bias: value(7), output: logits)
     }
 
-    private func backward(images: Int) {
+    private func backward(_ parts: BatchParts) {
         backend.linearBackward(
-            architecture.fourth, rows: images, input: hidden, weight: value(6), output: logits,
+            architecture.fourth, parts: parts, input: hidden, weight: value(6), output: logits,
             outputGradient: logitsGradient, inputGradient: hiddenGradient, weightGradient: gradient(6),
             biasGradient: gradient(7))
         backend.linearBackward(
-            architecture.third, rows: images, input: pooled, weight: value(4), output: hidden,
+            architecture.third, parts: parts, input: pooled, weight: value(4), output: hidden,
             outputGradient: hiddenGradient, inputGradient: pooledGradient, weightGradient: gradient(4),
             biasGradient: gradient(5))
         backend.convolutionBackward(
-            architecture.second, .reluMaxPool, images: images, input: afterFirst, weight: value(2), output: pooled,
+            architecture.second, .reluMaxPool, parts: parts, input: afterFirst, weight: value(2), output: pooled,
             maxima: maxima, outputGradient: pooledGradient, inputGradient: afterFirstGradient,
             weightGradient: gradient(2), biasGradient: gradient(3))
         backend.convolutionBackward(
-            architecture.first, .relu, images: images, input: input, weight: value(0), output: afterFirst,
+            architecture.first, .relu, parts: parts, input: input, weight: value(0), output: afterFirst,
             maxima: nil, outputGradient: afterFirstGradient, inputGradient: nil, weightGradient: gradient(0),
             biasGradient: gradient(1))
     }

@@ -7,7 +7,7 @@ struct BatchShards: Sendable, Hashable {
     /// A power of two, or one for each process where that does not fit.
     let count: Int
 
-    /// Fewer images would spend their time with weights: those of the first linear layer are packed for each part.
+    /// Fewer images would spend their time with partial sums.
     static let minimumImages = 32
 
     /// - Parameter batchSize: of all processes.
@@ -20,18 +20,5 @@ struct BatchShards: Sendable, Hashable {
     /// A process's parts.
     func range(of place: WorldPlace) -> Range<Int> {
         (count / place.size * place.rank)..<(count / place.size * (place.rank + 1))
-    }
-
-    /// A part's images; the last batch of an epoch has smaller parts, or empty ones.
-    func images(_ shard: Int, of numbers: ArraySlice<UInt32>) -> ArraySlice<UInt32> {
-        let start = numbers.startIndex
-        return numbers[(start + numbers.count * shard / count)..<(start + numbers.count * (shard + 1) / count)]
-    }
-
-    /// The two ranges whose sums make this one's; nil for a single part.
-    static func halves(_ range: Range<Int>) -> (left: Range<Int>, right: Range<Int>)? {
-        guard range.count > 1 else { return nil }
-        let middle = range.lowerBound + range.count / 2
-        return (range.lowerBound..<middle, middle..<range.upperBound)
     }
 }

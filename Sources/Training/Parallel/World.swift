@@ -135,7 +135,7 @@ final class World {
         _ ranks: Range<Int>, into target: UnsafeMutableBufferPointer<Float>, depth: Int, step: Int,
         _ total: inout BatchLoss
     ) throws(TrainingError) {
-        guard let (left, right) = BatchShards.halves(ranks) else {
+        guard let (left, right) = BatchParts.halves(ranks) else {
             if ranks.lowerBound == 0 { return }
             let peer = peers[ranks.lowerBound - 1], patience = patience()
             total.add(try receiveLoss(from: peer, Self.numbersCount + 4 * target.count, step: step, patience))
