@@ -5,11 +5,14 @@ import TrainingContract
 /// A fault that this process plays on itself, for tests of what then happens: never set in a real run.
 ///
 /// `hang-at-step=40,rank=1,attempt=2`: one fault, and where. Without `rank` it is rank 0's, without `attempt` it happens
-/// in the first attempt only, so that the next one gets past it; `attempt=any` repeats it.
+/// in the first attempt only, so that the next one gets past it; `attempt=any` repeats it. Several are separated by
+/// semicolons; a process plays the first that is its own.
 public struct TrainingFault: Sendable, Hashable {
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         /// The process lives and does nothing, before the step with this number (from 0).
         case hang = "hang-at-step"
+        /// Nothing goes on, before that step, until the process is asked to stop.
+        case pause = "pause-at-step"
         /// SIGKILL to itself, before that step.
         case kill = "kill-at-step"
         /// SIGTERM to itself, before that step.
@@ -27,6 +30,15 @@ public struct TrainingFault: Sendable, Hashable {
     ///
     /// - Throws: `.usage`.
     public init?(_ text: String, rank: Int, attempt: Int) throws(TrainingError) {
+        var own: [TrainingFault] = []
+        for fault in text.split(separator: ";", omittingEmptySubsequences: false) {
+            if let fault = try TrainingFault(single: fault, rank: rank, attempt: attempt) { own.append(fault) }
+        }
+        guard let first = own.first else { return nil }
+        self = first
+    }
+
+    private init?(single text: Substring, rank: Int, attempt: Int) throws(TrainingError) {
         func wrong(_ part: Substring) -> TrainingError {
             TrainingError(
                 .usage,
@@ -50,16 +62,21 @@ public struct TrainingFault: Sendable, Hashable {
                 found = (kind, number)
             }
         }
-        guard let found else { throw wrong(text[...]) }
+        guard let found else { throw wrong(text) }
         guard isHere, isNow else { return nil }
         (kind, number) = found
     }
 
+    /// Whether it is the fault of this step.
+    func isPlayed(beforeStep step: Int) -> Bool {
+        step == number && kind != .killInsteadOfWrite && kind != .killAfterWrite
+    }
+
     /// Plays the fault of a step.
-    func play(beforeStep step: Int) {
-        guard step == number else { return }
+    func play(until shouldStop: () -> Bool) {
         switch kind {
-        case .hang: while true { pause() }
+        case .hang: while true { Glibc.pause() }
+        case .pause: while !shouldStop() { usleep(10_000) }
         case .kill: Self.kill()
         case .terminate: Glibc.kill(getpid(), SIGTERM)
         case .killInsteadOfWrite, .killAfterWrite: return

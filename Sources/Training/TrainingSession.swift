@@ -120,7 +120,10 @@ public actor TrainingSession {
             case .checkpoint: try await checkpoint()
             case .goOn: break
             }
-            context.fault?.play(beforeStep: state.step)
+            if let fault = context.fault, fault.isPlayed(beforeStep: state.step) {
+                report()  // Who waits for this step sees it.
+                fault.play(until: context.shouldStop)
+            }
             try trainStep(order.batch(state.stepInEpoch, size: globalBatchSize))
             if progress.isReportDue(interval: Self.reportIntervalSeconds) { report() }
         }

@@ -42,9 +42,14 @@ import Testing
             let result = try JSONValue(parsing: String(last))
             #expect(
                 result.objectValue.map { $0.keys.sorted() } == [
-                    "capacityAttempts", "cloudResourcesRemaining", "cost", "imagesPerSecond", "metrics",
-                    "outputDirectory", "outputs", "runID", "state",
+                    "attempts", "capacityAttempts", "cloudResourcesRemaining", "cost", "imagesPerSecond", "metrics",
+                    "outputDirectory", "outputs", "reason", "restarts", "restartsCountTowardsMax", "runID", "state",
                 ])
+            #expect(result["reason"] == "Succeeded")
+            #expect(result["restarts"] == 0)
+            #expect(result["restartsCountTowardsMax"] == 0)
+            #expect(
+                result["attempts"] == [["number": 1, "cause": "Succeeded", "fromStep": 0, "toStep": 20]])
             #expect(result["state"] == "Complete")
             #expect(result["cloudResourcesRemaining"] == 0)
             #expect(result.value(at: ["metrics", "epoch"]) == 1)
@@ -76,6 +81,19 @@ import Testing
         run.interrupt()
         #expect(await run.exit(within: .seconds(60)) == .status(130))
         #expect(await until(.seconds(60)) { processes(naming: folder.path).isEmpty })
+    }
+
+    @Test func `a plan is printed, and nothing is made`() async throws {
+        let yaml = TinyRun.yaml(seed: data).replacing("spec:\n  trainer:", with: "spec:\n  mode: Plan\n  trainer:")
+        let run = try start("plan", yaml, ["--json"])
+        #expect(await run.exit(within: .seconds(60)) == .status(0), "\(run.errors)")
+        #expect(run.errors.contains("nothing stands in the way"), "\(run.errors)")
+        #expect(run.errors.contains("Nothing was created: spec.mode is Plan."))
+        let result = try JSONValue(parsing: String(try #require(run.output.split(separator: "\n").last)))
+        #expect(result["state"] == "Planned")
+        #expect(result["reason"] == "Planned")
+        #expect(result["attempts"] == [])
+        #expect(leftovers("plan") == [])
     }
 
     @Test func `an assertion that does not hold fails the run, releases and keeps the evidence`() async throws {

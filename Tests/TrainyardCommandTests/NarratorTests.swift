@@ -122,6 +122,31 @@ import Testing
             ])
     }
 
+    @Test func `a preemption is told with its step, and from where the run goes on`() {
+        let first: JSONValue = ["number": 1, "fromStep": 0]
+        let ended: JSONValue = ["number": 1, "cause": "Preempted", "fromStep": 0, "toStep": 1214]
+        let second: JSONValue = ["number": 2, "fromStep": 1214]
+        let statuses: [JSONValue] = [
+            ["attempts": [first]], ["attempts": [ended], "restarts": 1],
+            ["attempts": [ended, second], "restarts": 1], ["attempts": [ended, second], "restarts": 1],
+        ]
+        #expect(
+            story(statuses.map { (job(status: $0), []) }) == [
+                "restart: number 1 after Preempted at step 1,214, from the last checkpoint",
+                "attempt: 2 goes on from step 1,214",
+            ])
+    }
+
+    @Test func `a plan is told once`() {
+        let planned: JSONValue = [
+            "plan": ["summary": "2 candidates; nothing stands in the way"],
+            "conditions": [condition("Ready", true, "Planned", "2 candidates; nothing stands in the way")],
+        ]
+        #expect(
+            story([(job(status: planned), []), (job(status: planned), [])])
+                == ["plan: 2 candidates; nothing stands in the way"])
+    }
+
     @Test(arguments: [
         ("StockedOut", "stocked out"), ("OOMKilled", "OOM killed"), ("QuotaExceeded", "quota exceeded"), ("", ""),
         ("TPU", "TPU"), ("Acquired", "acquired"), ("ABTest", "AB test"),

@@ -94,6 +94,22 @@ import Testing
         #expect(small.plan.problems.first?.contains("does not pay for more than stopping") == true)
     }
 
+    @Test func `nothing stands in the way of the examples`() async throws {
+        let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+        let folder = "\(root)/crds/examples"
+        var planned = 0
+        for file in LocalFiles.names(in: folder) where file.hasSuffix(".yaml") {
+            let documents = try ManifestFile.read(["\(folder)/\(file)"])
+            guard documents.contains(where: { $0.type == TrainingJob.resourceType }) else { continue }
+            let entry = try #require(try await command().entries(of: documents).first)
+            #expect(entry.plan.problems == [], "\(file)")
+            #expect(entry.notes == [], "\(file)")
+            #expect(entry.plan.candidates.first?.hourlyCost != nil, "\(file)")
+            planned += 1
+        }
+        #expect(planned > 10)
+    }
+
     @Test func `programs get the same as JSON`() async throws {
         let entries = try await entries(Self.job())
         let json = try JSONValue(parsing: PlanText.json(entries))

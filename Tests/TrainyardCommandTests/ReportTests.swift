@@ -25,6 +25,11 @@ import Testing
             "cost": [
                 "currencyCode": "USD", "accrued": "0.0051", "hourlyRate": "0", "basis": "list price 2026-08-03",
             ],
+            "attempts": [
+                ["number": 1, "cause": "Preempted", "fromStep": 0, "toStep": 1214],
+                ["number": 2, "cause": "Succeeded", "fromStep": 1214, "toStep": 1876],
+            ],
+            "restarts": 1, "restartsCountTowardsMax": 0, "conditions": [condition("Ready", true, "Succeeded")],
         ]
         return RunResult(
             state: "Complete", runID: "fashion-mnist-1a2b3-r1", metrics: metrics, imagesPerSecond: 1012.37,
@@ -43,6 +48,7 @@ import Testing
                 "  test accuracy   90.02 %",
                 "  speed           1,012 training images/s on this machine's CPU",
                 "  capacity        spot in us-central1-a stocked out, then spot in us-central1-b acquired",
+                "  attempts        Preempted at step 1,214, then Succeeded at step 1,876",
                 "  cost estimate   0.0051 USD (list price 2026-08-03 × seconds of the simulated machine)",
                 "  cloud           0 cloud resources remain",
                 "  took            2 min 8 s",
@@ -59,14 +65,15 @@ import Testing
 
     @Test func `json has the documented keys`() throws {
         let expected = """
-            {"capacityAttempts":[{"candidate":"spot","code":"GCE_STOCKOUT","count":1,"message":null,\
+            {"attempts":[{"cause":"Preempted","fromStep":0,"number":1,"toStep":1214},{"cause":"Succeeded",\
+            "fromStep":1214,"number":2,"toStep":1876}],"capacityAttempts":[{"candidate":"spot","code":"GCE_STOCKOUT","count":1,"message":null,\
             "result":"StockedOut","zone":"us-central1-a"},{"candidate":"spot","code":null,"count":1,"message":null,\
             "result":"Acquired","zone":"us-central1-b"}],"cloudResourcesRemaining":0,"cost":{"accrued":"0.0051",\
             "basis":"list price 2026-08-03","currencyCode":"USD","hourlyRate":"0"},"imagesPerSecond":1012.4,\
             "metrics":{"epoch":2,"test_accuracy":90.02,"test_loss":0.279,"train_loss":0.3011},\
             "outputDirectory":"runs/fashion-mnist-1a2b3-r1","outputs":[{"crc32c":"yZRlqg==","path":"metrics.json",\
             "sizeBytes":212,"verified":true},{"crc32c":"AAAAAA==","path":"model.safetensors","sizeBytes":4800512,\
-            "verified":true}],"runID":"fashion-mnist-1a2b3-r1","state":"Complete"}
+            "verified":true}],"reason":"Succeeded","restarts":1,"restartsCountTowardsMax":0,"runID":"fashion-mnist-1a2b3-r1","state":"Complete"}
             """
         #expect(Self.result.json.serializedText() == expected)
     }

@@ -161,7 +161,7 @@ extension TrainingJobCapacity {
         attempt.count += 1
         attempt.lastTime = now
         attempt.code = code
-        attempt.message = message.isEmpty ? nil : Conditions.cut(message, to: 128)
+        attempt.message = message.isEmpty ? nil : Conditions.cut(CapacityWords.essence(of: message), to: 128)
         capacity.attempts = Array((capacity.attempts + [attempt]).suffix(24))
         status.capacity = capacity
     }

@@ -77,7 +77,10 @@ public enum TrainingJobPlanMode {
         plan.time = observation.status.plan?.time
         if plan != observation.status.plan { plan.time = observation.moment }
         status.plan = plan
-        return TrainingJobDecision(status: status, situation: .planned(plan.summary ?? ""))
+        // What stands in the way may go without any object changing: a bucket is filled.
+        return TrainingJobDecision(
+            status: status, situation: .planned(plan.summary ?? ""),
+            next: plan.problems.isEmpty ? .whenChanged : .after(observation.configuration.pollInterval))
     }
 
     /// Whether an object needs our finalizer: a plan makes nothing that would have to be released.

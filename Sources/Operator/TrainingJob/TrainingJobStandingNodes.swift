@@ -47,7 +47,12 @@ extension TrainingJobCapacity {
         attempt.startTime = observation.moment
         attempt.candidate = candidate
         attempt.zone = zone
-        attempt.fromStep = status.checkpoint?.latest?.step ?? 0
+        let step = status.checkpoint?.latest?.step ?? 0
+        attempt.fromStep = step
+        // A pod's last report may be younger than what was read when it ended: it came at least to its own checkpoint.
+        if let last = status.attempts.indices.last, status.attempts[last].toStep ?? 0 < step {
+            status.attempts[last].toStep = step
+        }
         status.attemptCount = attempt.number
         status.attempts = Array((status.attempts + [attempt]).suffix(10))
     }

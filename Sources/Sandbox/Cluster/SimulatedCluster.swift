@@ -29,7 +29,7 @@ public final class SimulatedCluster: OptionServing, Sendable {
 
     /// As `respond(to:)`, with what a fault script asks for.
     func respond(to request: HTTPRequest, options: ServingOptions) async -> HTTPReply {
-        let responder = Responder(request: request, now: configuration.clock.now)
+        let responder = Responder(request: request, clock: configuration.clock)
         do throws(StatusError) {
             return try await answer(request, responder, options)
         } catch {

@@ -7,6 +7,8 @@ import Encoding
 /// - `stockout` of a TrainingJob: `<provisioning>/<zone>`, separated by commas: no such machines while the job exists.
 /// - `preempt-after` of a TrainingJob: seconds, separated by commas: the nth number of seconds after its nth pod
 ///   began to run, that pod's machine is reclaimed.
+/// - `preempt-at-step` of a TrainingJob: steps, separated by commas: when its status first shows the nth of them, or a
+///   later one, the machine of a pod that runs then is reclaimed.
 actor SandboxAnnotations {
     private static let prefix = "sandbox.trainyard.dev/"
     private static let fileLimit = 10_000
@@ -117,23 +119,41 @@ actor SandboxAnnotations {
 
     // MARK: Preemptions
 
+    /// The next preemption that a job's annotations ask for.
+    private enum Preemption {
+        /// So long after the pod's start.
+        case after(Duration)
+        case now
+    }
+
     private func preempt(_ job: JSONValue, now: Timestamp) async {
-        guard let text = Self.annotation("preempt-after", of: job) else { return }
-        let delays = Self.list(text).compactMap { Int64($0) }
         let done = preempted[Self.uid(of: job)] ?? []
-        guard done.count < delays.count,
+        guard let next = Self.preemption(number: done.count, of: job),
             let namespace = job.value(at: ["metadata", "namespace"])?.stringValue,
             let name = job.value(at: ["metadata", "name"])?.stringValue,
             let pods = await cluster.list(ClusterPath.pods(namespace))
         else { return }
         for pod in pods.map(PodView.init(object:)) where pod.labels["trainyard.dev/job"]?.stringValue == name {
-            guard let node = pod.nodeName, pod.phase == "Running", !done.contains(pod.uid),
-                let start = pod.status["startTime"]?.stringValue.flatMap({ Timestamp($0) }),
-                start + .seconds(delays[done.count]) <= now
-            else { continue }
+            guard let node = pod.nodeName, pod.phase == "Running", !done.contains(pod.uid) else { continue }
+            if case .after(let delay) = next {
+                guard let start = pod.status["startTime"]?.stringValue.flatMap({ Timestamp($0) }), start + delay <= now
+                else { continue }
+            }
             cloud.preempt(instance: node)
             preempted[Self.uid(of: job)] = done + [pod.uid]
             return
         }
+    }
+
+    private static func preemption(number: Int, of job: JSONValue) -> Preemption? {
+        func entry(_ name: String) -> Int64? {
+            let entries = annotation(name, of: job).map(list) ?? []
+            return entries.indices.contains(number) ? Int64(entries[number]) : nil
+        }
+        if let seconds = entry("preempt-after") { return .after(.seconds(seconds)) }
+        guard let wanted = entry("preempt-at-step"),
+            let step = job.value(at: ["status", "trainerStatus", "step"])?.integerValue, step >= wanted
+        else { return nil }
+        return .now
     }
 }

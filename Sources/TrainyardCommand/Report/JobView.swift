@@ -14,6 +14,15 @@ struct JobView: Equatable, Sendable {
         var count: Int
     }
 
+    /// One start of the run's pods.
+    struct RunAttempt: Equatable, Sendable {
+        var number: Int
+        /// How it ended; nil while it goes on.
+        var cause: String?
+        var fromStep: Int?
+        var toStep: Int?
+    }
+
     /// What the trainer reports, from `progress.json` where it can be read, else from the status.
     struct Progress: Equatable, Sendable {
         /// Values at the end of an epoch, by the names of `metrics.json`.
@@ -74,7 +83,10 @@ struct JobView: Equatable, Sendable {
     var zone: String?
     var nodesDesired: Int?
     var nodesReady: Int?
+    /// The starts of the run's pods that are remembered, oldest first.
+    var runAttempts: [RunAttempt] = []
     var restarts: Int
+    var restartsCountTowardsMax: Int
     var progress: Progress?
     var checkpointURI: String?
     /// `gs://bucket/prefix/` of the run's outputs.
@@ -85,6 +97,10 @@ struct JobView: Equatable, Sendable {
     var resources: [String] = []
     var conditions: [String: Condition] = [:]
     var lastFailure: Failure?
+    /// What a run would be, in a sentence; in mode Plan.
+    var planSummary: String?
+    /// What would stop it.
+    var planProblems: [String] = []
 }
 
 extension JobView {
@@ -104,7 +120,9 @@ extension JobView {
         zone = capacity["zone"]?.stringValue
         nodesDesired = status.value(at: ["nodes", "desired"])?.intValue
         nodesReady = status.value(at: ["nodes", "ready"])?.intValue
+        runAttempts = (status["attempts"]?.arrayValue ?? []).compactMap(RunAttempt.init)
         restarts = status["restarts"]?.intValue ?? 0
+        restartsCountTowardsMax = status["restartsCountTowardsMax"]?.intValue ?? 0
         progress = status["trainerStatus"].map(Progress.init)
         outputPrefix = status.value(at: ["run", "prefix"])?.stringValue
         checkpointURI = status.value(at: ["checkpoint", "latest", "uri"])?.stringValue
@@ -118,6 +136,8 @@ extension JobView {
                 message: condition["message"]?.stringValue ?? "")
         }
         lastFailure = status["lastFailure"].flatMap(Failure.init)
+        planSummary = status.value(at: ["plan", "summary"])?.stringValue
+        planProblems = status.value(at: ["plan", "problems"])?.arrayValue?.compactMap(\.stringValue) ?? []
     }
 
     func isTrue(_ type: String) -> Bool { conditions[type]?.isTrue ?? false }
@@ -130,6 +150,15 @@ extension JobView {
 
     /// Suspended with its compute released.
     var isSuspended: Bool { isTrue("Suspended") && isTrue("ComputeReleased") }
+
+    /// In mode Plan, with a plan.
+    var isPlanned: Bool { isTrue("Ready") && reason == "Planned" }
+
+    /// Stopped by its budget, with its compute released.
+    var isOutOfBudget: Bool { isSuspended && reason == "BudgetExceeded" }
+
+    /// The one word for where it stands: the reason of Ready.
+    var reason: String? { conditions["Ready"]?.reason }
 
     /// Nothing moves before the user changes something.
     var isStalled: Bool { isTrue("Stalled") }
@@ -152,6 +181,15 @@ extension JobView.CapacityAttempt {
         self.init(
             candidate: candidate, zone: value["zone"]?.stringValue, result: result, code: value["code"]?.stringValue,
             message: value["message"]?.stringValue, count: value["count"]?.intValue ?? 1)
+    }
+}
+
+extension JobView.RunAttempt {
+    fileprivate init?(_ value: JSONValue) {
+        guard let number = value["number"]?.intValue else { return nil }
+        self.init(
+            number: number, cause: value["cause"]?.stringValue, fromStep: value["fromStep"]?.intValue,
+            toStep: value["toStep"]?.intValue)
     }
 }
 

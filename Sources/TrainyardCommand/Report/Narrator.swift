@@ -17,6 +17,7 @@ struct Narrator: Sendable {
     private var toldEpoch = 0
     private var toldTenth = 0
     private var toldRestarts = 0
+    private var toldAttempt = 1
     private var toldOutputs: [JobView.Output] = []
     private var toldResources: [String] = []
     private var toldReady = ""
@@ -34,6 +35,7 @@ struct Narrator: Sendable {
         lines += nodes(job)
         lines += pods.flatMap { self.pod($0) }
         lines += restarts(job)
+        lines += resumed(job)
         lines += training(job)
         lines += outputs(job)
         lines += ends(job)
@@ -81,8 +83,16 @@ struct Narrator: Sendable {
     private mutating func restarts(_ job: JobView) -> [Line] {
         guard job.restarts > toldRestarts else { return [] }
         toldRestarts = job.restarts
-        let cause = job.lastFailure?.reason.map { " after \($0)" } ?? ""
-        return [Line(topic: "restart", text: "number \(job.restarts)\(cause), from the last checkpoint")]
+        let ended = job.runAttempts.last { $0.cause != nil }
+        let cause = (ended?.cause ?? job.lastFailure?.reason).map { " after \($0)" } ?? ""
+        let place = ended?.toStep.map { " at step \(Format.count($0))" } ?? ""
+        return [Line(topic: "restart", text: "number \(job.restarts)\(cause)\(place), from the last checkpoint")]
+    }
+
+    private mutating func resumed(_ job: JobView) -> [Line] {
+        guard let last = job.runAttempts.last, last.number > toldAttempt, let step = last.fromStep else { return [] }
+        toldAttempt = last.number
+        return [Line(topic: "attempt", text: "\(last.number) goes on from step \(Format.count(step))")]
     }
 
     private mutating func training(_ job: JobView) -> [Line] {
@@ -127,6 +137,9 @@ struct Narrator: Sendable {
             }
             guard toldEnds.insert(type).inserted else { continue }
             lines.append(Line(topic: Phrases.topic(type), text: Phrases.condition(condition)))
+        }
+        if job.isPlanned, let summary = job.planSummary, toldEnds.insert("Planned: \(summary)").inserted {
+            lines.append(Line(topic: "plan", text: Format.line(summary, limit: 512)))
         }
         return lines
     }

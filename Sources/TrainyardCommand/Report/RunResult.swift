@@ -17,10 +17,14 @@ struct RunResult: Equatable, Sendable {
     var json: JSONValue {
         .object([
             "state": .string(state),
+            "reason": text(job?.reason),
             "runID": text(runID),
             "metrics": metrics?.last ?? .null,
             "imagesPerSecond": imagesPerSecond.map { .number(($0 * 10).rounded() / 10) } ?? .null,
             "capacityAttempts": .array((job?.attempts ?? []).map(attempt)),
+            "attempts": .array((job?.runAttempts ?? []).map(runAttempt)),
+            "restarts": .integer(Int64(job?.restarts ?? 0)),
+            "restartsCountTowardsMax": .integer(Int64(job?.restartsCountTowardsMax ?? 0)),
             "outputs": .array((job?.outputs ?? []).map(output)),
             "cost": job?.cost.map(cost) ?? .null,
             "cloudResourcesRemaining": .integer(Int64(cloudResourcesRemaining)),
@@ -32,6 +36,14 @@ struct RunResult: Equatable, Sendable {
         .object([
             "candidate": .string(attempt.candidate), "zone": text(attempt.zone), "result": .string(attempt.result),
             "code": text(attempt.code), "message": text(attempt.message), "count": .integer(Int64(attempt.count)),
+        ])
+    }
+
+    private func runAttempt(_ attempt: JobView.RunAttempt) -> JSONValue {
+        .object([
+            "number": .integer(Int64(attempt.number)), "cause": text(attempt.cause),
+            "fromStep": attempt.fromStep.map { .integer(Int64($0)) } ?? .null,
+            "toStep": attempt.toStep.map { .integer(Int64($0)) } ?? .null,
         ])
     }
 

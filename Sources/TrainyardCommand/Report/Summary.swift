@@ -12,6 +12,7 @@ enum Summary {
             rows.append(("speed", "\(Format.count(Int(rate.rounded()))) training images/s on this machine's CPU"))
         }
         if let job = result.job { rows.append(("capacity", capacity(job))) }
+        if let job = result.job, job.runAttempts.count > 1 { rows.append(("attempts", attempts(job))) }
         if let cost = result.job?.cost { rows.append(("cost estimate", self.cost(cost))) }
         rows.append(("cloud", remaining(result.cloudResourcesRemaining)))
         rows.append(("took", Format.span(seconds: Int(elapsed.components.seconds))))
@@ -56,6 +57,14 @@ enum Summary {
     private static func capacity(_ job: JobView) -> String {
         job.attempts.map { "\(Phrases.place($0.candidate, $0.zone)) \(Phrases.words($0.result))" }
             .joined(separator: ", then ")
+    }
+
+    /// "Preempted at step 214, then Succeeded at step 1,876".
+    private static func attempts(_ job: JobView) -> String {
+        let ends = job.runAttempts.compactMap { attempt in
+            attempt.cause.map { cause in cause + (attempt.toStep.map { " at step \(Format.count($0))" } ?? "") }
+        }
+        return ends.joined(separator: ", then ")
     }
 
     private static func cost(_ cost: JobView.Cost) -> String {

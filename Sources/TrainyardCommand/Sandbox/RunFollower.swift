@@ -9,14 +9,19 @@ import TrainingContract
 struct RunFollower: Sendable {
     /// How it ended.
     enum End: Equatable, Sendable {
-        case complete, failed(String), suspended
+        case complete, failed(String)
+        /// By its file or by its budget, with its compute released.
+        case suspended
+        /// Mode Plan: there is a plan, and nothing else.
+        case planned
         /// Stopped by the user; the compute is released.
         case interrupted
     }
 
     /// Between two looks at what the watch brought and at the terminal.
     private static let tick = 200
-    /// A condition Stalled that stays this long ends the run: somebody must act, and nobody is here to.
+    /// A condition Stalled, or a plan with problems, that stays this long ends the run: somebody must act, and nobody is
+    /// here to.
     private static let stalledLimit = Duration.seconds(10)
     /// Nothing new for this long: something hangs that should not.
     private static let silenceLimit = Duration.seconds(900)
@@ -107,6 +112,10 @@ struct RunFollower: Sendable {
         if let job = memory.job {
             if job.isComplete { return .complete }
             if job.isFailed { return .failed(job.reasonText) }
+            // What stands in the way may be on its way: a bucket that is being made.
+            if job.isPlanned, job.planProblems.isEmpty || now - memory.lastChange > Self.stalledLimit {
+                return .planned
+            }
             if job.isSuspended { return memory.suspendedAt == nil ? .suspended : .interrupted }
             if let since = memory.stalledSince, now - since > Self.stalledLimit { return .failed(job.reasonText) }
         }

@@ -146,6 +146,11 @@ struct SandboxRun: Sendable {
         case .interrupted:
             console.line("\n" + Self.stopped(outcome.result))
             status = RunError(.interrupted, "").exitStatus
+        case .planned:
+            let problems = outcome.result.job?.planProblems ?? []
+            console.line("\nNothing was created: spec.mode is Plan. `trainyard plan` prints all of it.")
+            for problem in problems { console.line("  problem: \(Format.line(problem, limit: 512))") }
+            status = problems.isEmpty ? 0 : 1
         case .complete, .failed, .suspended:
             complain(Self.reason(outcome))
             status = outcome.problem?.exitStatus ?? 1
@@ -163,8 +168,10 @@ struct SandboxRun: Sendable {
         if let problem = outcome.problem { return problem.message }
         switch outcome.end {
         case .failed(let reason): return "the run failed: \(reason)"
+        case .suspended where outcome.result.job?.isOutOfBudget == true:
+            return "\(outcome.result.job?.reasonText ?? "")\n  \(stopped(outcome.result))"
         case .suspended: return "the file suspends the TrainingJob (spec.suspend: true); nothing ran to its end"
-        case .complete, .interrupted:
+        case .complete, .interrupted, .planned:
             return "the run is complete, but \(Summary.remaining(outcome.result.cloudResourcesRemaining))"
         }
     }

@@ -38,20 +38,27 @@ struct MissingPart: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Files as text.
-enum FileText {
-    static func read(_ path: String) -> String? {
+/// Files as bytes.
+enum FileBytes {
+    static func read(_ path: String) -> [UInt8]? {
         let file = open(path, O_RDONLY)
         guard file >= 0 else { return nil }
         defer { close(file) }
-        var text: [UInt8] = []
+        var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = Glibc.read(file, &buffer, buffer.count)
             guard count > 0 else { break }
-            text += buffer[..<count]
+            bytes += buffer[..<count]
         }
-        return String(decoding: text, as: UTF8.self)
+        return bytes
+    }
+}
+
+/// Files as text.
+enum FileText {
+    static func read(_ path: String) -> String? {
+        FileBytes.read(path).map { String(decoding: $0, as: UTF8.self) }
     }
 
     static func write(_ bytes: [UInt8], to path: String) throws {

@@ -10,6 +10,8 @@ import Testing
 /// One world over loopback with the real operator beside it.
 final class Story: Sendable {
     static let image = "registry.sandbox/trainyard-trainer:e2e"
+    /// Its pods only say that they have trained.
+    static let scriptedImage = "registry.sandbox/scripted:e2e"
     static let project = "e2e-project"
     static let cluster = "projects/e2e-project/locations/us-central1/clusters/e2e"
     private static let adminToken = "e2e-admin-token"
@@ -38,11 +40,14 @@ final class Story: Sendable {
     }
 
     /// Runs `body` in a world of its own, whose operator is started unless told otherwise, and ends everything afterwards.
+    ///
+    /// - Parameter prices: what the operator's price file holds; nil: it has none.
     static func run(
-        stockouts: Set<String> = [], hasKinds: Bool = true, startsOperator: Bool = true,
+        stockouts: Set<String> = [], hasKinds: Bool = true, startsOperator: Bool = true, prices: String? = nil,
         _ body: (Story) async throws -> Void
     ) async throws {
         let story = try Story(stockouts: stockouts, hasKinds: hasKinds)
+        if let prices { try FileText.write(Array(prices.utf8), to: story.priceFile) }
         let ticking = Task { await story.world.run() }
         do {
             await story.world.setStorageEndpoint(story.server.origin)
@@ -94,10 +99,30 @@ final class Story: Sendable {
         world = try SandboxWorld(
             WorldConfiguration(
                 crds: crds, adminToken: Story.adminToken, users: [Story.operatorToken: user], clock: clock,
-                cloud: cloud, images: [Story.image: .process(argv: [trainer])], stateDirectory: directory))
+                cloud: cloud,
+                images: [
+                    Story.image: .process(argv: [trainer]), Story.scriptedImage: .scripted(Story.scriptedTraining),
+                ], stateDirectory: directory))
         world.setHook(traffic.hook)
         server = try HTTPServer(handler: world)
     }
+
+    /// Rank 0 leaves a model.
+    private static let scriptedTraining: @Sendable (PodContext) async -> PodResult = { context in
+        guard context.environment["TPU_WORKER_ID"] ?? context.environment["ML_RANK"] ?? "0" == "0" else {
+            return PodResult(after: .seconds(1))
+        }
+        let model = PodResult.Step(after: .milliseconds(500)) {
+            do {
+                try context.putObject((context.environment["ML_OUTPUT_URI"] ?? "") + "model.safetensors", [1, 2, 3])
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+        return PodResult(after: .seconds(1), steps: [model])
+    }
+
+    private var priceFile: String { "\(directory)/prices.json" }
 
     static func definitions() throws -> [JSONValue] {
         try ["trainingjobs", "gcsartifacts"].flatMap { try BuiltProducts.documents("crds/\($0).yaml") }
@@ -132,12 +157,13 @@ final class Story: Sendable {
     func startOperator(_ name: String = Story.firstOperator, descriptorLimit: Int? = nil) throws {
         let origin = try origin(of: name)
         try writeKubeconfig(name, origin: origin)
-        let arguments = [
-            "--kubeconfig", "\(directory)/kubeconfig-\(name)", "--google-endpoint", origin,
-            "--cluster", Story.cluster, "--trainer-image", Story.image, "--health-address", "127.0.0.1:0",
-            "--lease-duration", "8", "--renew-deadline", "6", "--retry-period", "0.5",
-            "--progress-interval-seconds", "1",
-        ]
+        let arguments =
+            [
+                "--kubeconfig", "\(directory)/kubeconfig-\(name)", "--google-endpoint", origin,
+                "--cluster", Story.cluster, "--trainer-image", Story.image, "--health-address", "127.0.0.1:0",
+                "--lease-duration", "8", "--renew-deadline", "6", "--retry-period", "0.5",
+                "--progress-interval-seconds", "1",
+            ] + (access(priceFile, R_OK) == 0 ? ["--price-file", priceFile] : [])
         let process =
             if let descriptorLimit {
                 try TestProcess(
@@ -254,16 +280,19 @@ final class Story: Sendable {
             .value(at: ["status", "latestVersion"])
     }
 
-    func job() async throws -> JSONValue { try await call(.get, Story.collection("TrainingJob") + "/train").body }
+    func job(_ name: String = "train") async throws -> JSONValue {
+        try await call(.get, Story.collection("TrainingJob") + "/" + name).body
+    }
 
     /// Waits until the TrainingJob is as wanted; a failure shows its status and the end of the operator's log.
     @discardableResult
     func waitForJob(
-        _ what: String, atMost limit: Duration = .seconds(60), until isReached: (JSONValue) async throws -> Bool
+        _ what: String, named name: String = "train", atMost limit: Duration = .seconds(60),
+        until isReached: (JSONValue) async throws -> Bool
     ) async throws -> JSONValue {
         let deadline = ContinuousClock.now + limit
         while true {
-            let job = try await job()
+            let job = try await job(name)
             if try await isReached(job) { return job }
             let exit = processes.withLock { $0.values.lazy.compactMap { $0.exitStatus() }.first }
             if ContinuousClock.now >= deadline || exit != nil {

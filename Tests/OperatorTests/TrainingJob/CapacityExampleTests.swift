@@ -24,14 +24,22 @@ import YAML
             .replacing("us-docker.pkg.dev/my-project/trainers/language-model:1", with: FaultWorld.image)
         let stockouts: Set<String> = text.contains("stockout: spot/*") ? ["spot/*"] : []
         let world = try await FaultWorld(stockouts: stockouts)
-        var name = ""
+        var name = "", data: String?
         for document in try YAML.documents(text).map(\.json) {
             var object = document
             object.set(.string(world.namespace), at: ["metadata", "namespace"])
+            object.set(nil, at: ["metadata", "annotations", "sandbox.trainyard.dev/seed"])
+            if object.value(at: ["spec", "artifactType"]) == "Dataset" {
+                data = object.value(at: ["spec", "bucket", "name"])?.stringValue
+            }
             let isJob = object["kind"]?.stringValue == "TrainingJob"
             if isJob { name = object.value(at: ["metadata", "name"])?.stringValue ?? "" }
             world.know(
                 try await world.admin.create(isJob ? TrainingJob.resourceType : GCSArtifact.resourceType, object), file)
+        }
+        if let data {
+            _ = try await world.run(atMost: 60, until: { world.world.cloud.bucketExists(data) })
+            try world.world.cloud.putObject(bucket: data, name: "train-images-idx3-ubyte.gz", bytes: [1, 2, 3])
         }
         let jobName = name
         func job() async throws -> TrainingJob? {

@@ -83,6 +83,27 @@ import Testing
         watch.cancel()
     }
 
+    @Test func `ages in a watched table are those of the moment`() async throws {
+        let fixture = try ClusterFixture()
+        try await fixture.call(.post, ClusterFixture.path, ClusterFixture.widget("a"))
+        let accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        let reply = await fixture.cluster.respond(
+            to: fixture.request(.get, ClusterFixture.path + "?watch=true", accept: accept))
+        guard case .stream(let write) = reply.body else {
+            Issue.record("a watch streams")
+            return
+        }
+        fixture.clock.advance(by: .seconds(90))
+        let writer = FirstLine()
+        // Ends with the error of a writer that wants no more.
+        try? await write(writer)
+        let event = try JSONValue(parsing: await writer.line)
+        let table = try #require(event["object"])
+        let ages = (table["columnDefinitions"]?.arrayValue ?? []).firstIndex { $0["name"] == "Age" }
+        let cells = table["rows"]?[0]?["cells"]?.arrayValue ?? []
+        #expect(ages.map { cells[$0] } == "90s")
+    }
+
     @Test func `a watcher that does not read is dropped, not waited for`() async throws {
         let fixture = try ClusterFixture(change: { $0.watchBufferLimit = 3 })
         let reply = await fixture.cluster.respond(to: fixture.request(.get, ClusterFixture.path + "?watch=true"))
@@ -96,6 +117,16 @@ import Testing
         let writer = CountingWriter()
         try await write(writer)
         #expect(await writer.lines == 3)
+    }
+}
+
+/// Takes one line and then no more.
+private actor FirstLine: HTTPBodyWriter {
+    private(set) var line: [UInt8] = []
+
+    func write(_ bytes: [UInt8]) async throws(APIError) {
+        line = Array(bytes.prefix { $0 != 0x0A })
+        throw APIError(.cancelled, operation: "watch", message: "enough")
     }
 }
 

@@ -115,6 +115,39 @@ import YAML
         #expect(await world.get("\(TestWorld.pods)/second").phase == "Failed")
     }
 
+    @Test func `a run that has reached the nth step loses a machine`() async throws {
+        let world = try TestWorld(
+            crds: Self.customResources(), program: .scripted { _ in PodResult(after: .seconds(600)) })
+        try await world.create(
+            Self.group + "/trainingjobs",
+            Self.object(
+                "TrainingJob", "train", annotations: ["sandbox.trainyard.dev/preempt-at-step": "30, 50"],
+                spec: ["backend": ["type": "GKE"], "accelerator": ["gpu": ["type": "nvidia-l4", "count": 1]]]))
+        func reach(_ step: Int64) async {
+            await world.call(
+                .patch, Self.group + "/trainingjobs/train/status",
+                ["status": ["trainerStatus": ["step": .integer(step)]]])
+            await world.advance(seconds: 2)
+        }
+        try await world.makePool()
+        let labels: JSONValue = ["trainyard.dev/job": "train"]
+        try await world.createPod("first", TestWorld.podSpec(), labels: labels)
+        await reach(29)
+        #expect(await world.get("\(TestWorld.pods)/first").phase == "Running")
+        await reach(33)
+        #expect(await world.get("\(TestWorld.pods)/first").phase == "Failed")
+        await world.advance(seconds: 40)
+        try await world.createPod("second", TestWorld.podSpec(), labels: labels)
+        await reach(49)
+        #expect(await world.get("\(TestWorld.pods)/second").phase == "Running")
+        await reach(50)
+        #expect(await world.get("\(TestWorld.pods)/second").phase == "Failed")
+        await world.advance(seconds: 40)
+        try await world.createPod("third", TestWorld.podSpec(), labels: labels)
+        await reach(99)
+        #expect(await world.get("\(TestWorld.pods)/third").phase == "Running")
+    }
+
     @Test func `a hook sees requests and replies and may change both`() async throws {
         let world = try TestWorld()
         world.world.setHook(

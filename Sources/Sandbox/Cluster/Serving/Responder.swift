@@ -1,11 +1,21 @@
 import Encoding
 import HTTP
+import Telemetry
 import YAML
 
 /// Writes replies in the form that the client asks for: whole objects, Tables or metadata only.
 struct Responder: Sendable {
     let request: HTTPRequest
+    /// When the request came.
     let now: Timestamp
+    /// Of what is written later: the ages in a watch's rows.
+    let clock: any WallClock
+
+    init(request: HTTPRequest, clock: any WallClock) {
+        self.request = request
+        self.clock = clock
+        now = clock.now
+    }
 
     func json(_ value: JSONValue, status: Int = 200, contentType: String = "application/json") -> HTTPReply {
         HTTPReply(status: status, headers: ["Content-Type": contentType], body: value.serialized())
@@ -54,7 +64,7 @@ struct Responder: Sendable {
         _ watcher: Watcher, _ resource: ResourceRequest, whenDone: @escaping @Sendable () -> Void
     ) throws(StatusError) -> HTTPReply {
         let form = try ReplyForm(request, resource.definition)
-        let now = now
+        let clock = clock
         return HTTPReply(
             status: 200, headers: ["Content-Type": "application/json"],
             body: .stream { writer throws(APIError) in
@@ -65,6 +75,7 @@ struct Responder: Sendable {
                 var isFirst = true
                 while let events = await watcher.next() {
                     var bytes: [UInt8] = []
+                    let now = clock.now
                     for event in events {
                         bytes += form.event(event, isFirst: isFirst, now: now).serialized()
                         bytes.append(0x0A)
