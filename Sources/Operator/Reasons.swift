@@ -50,6 +50,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case newRunQueued = "NewRunQueued"
     // How it ends.
     case succeeded = "Succeeded"
+    case alreadyComplete = "AlreadyComplete"
+    case markerUnreadable = "MarkerUnreadable"
     case outputMissing = "OutputMissing"
     case outputChecksumMismatch = "OutputChecksumMismatch"
     case assertionFailed = "AssertionFailed"
@@ -82,11 +84,12 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
         case .quotaExceeded, .evicted: .quota
         case .permissionDenied: .permission
-        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible: .configuration
+        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible, .markerUnreadable:
+            .configuration
         case .deadlineExceeded, .maxHourlyCostExceeded, .budgetExceeded, .priceUnknown: .budget
         case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
-            .recovering, .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .keepingIdle, .nothingCreated,
+            .recovering, .verifying, .newRunQueued, .succeeded, .alreadyComplete, .cancelled, .superseded, .keepingIdle, .nothingCreated,
             .computeHeld, .releasingCompute, .released, .suspending, .suspended, .deleting, .withinBudget, .planned:
             nil
         }
@@ -119,6 +122,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .kernelIncompatible: "Choose a machine that the image is built for, or build the image for the machine.",
         .maxHourlyCostExceeded: "Raise the candidates' maxHourlyCost, or add cheaper ones.",
         .pendingDeadlineExceeded: "Add candidates, or raise pendingDeadlineSeconds; then change rerunToken.",
+        .alreadyComplete: "Nothing to do; change rerunToken to train this spec again.",
+        .markerUnreadable: "Delete the marker that the message names to train again, or put the right one back.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",
     ]
 }

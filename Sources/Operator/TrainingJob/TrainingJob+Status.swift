@@ -74,6 +74,9 @@ extension TrainingJob {
         @OrEmpty public var inputs: [Input]
         public var prefix: String?
         public var checkpointPrefix: String?
+        /// The run that did the work, where the bucket remembered one.
+        public var completedBy: String?
+        public var marker: Marker?
 
         public init(number: Int, id: String) {
             self.number = number

@@ -69,6 +69,10 @@ enum TrainingJobEvents {
         guard let run = new.run, let result = run.result, old.run?.result == nil, old.run?.number == run.number else {
             return []
         }
+        if let done = run.completedBy {
+            let message = "run \(done) completed this spec before: nothing is trained"
+            return [Event(.normal, reason: Reason.alreadyComplete.rawValue, action: "EndRun", message: message)]
+        }
         if result == TrainingJob.RunResult.succeeded.rawValue {
             return [
                 Event(

@@ -92,6 +92,7 @@ enum TrainingJobOutputs {
         TrainingJobProgress.update(&status, observation)
         guard let failure = verdict.failure else {
             TrainingJobRun.end(&status, .succeeded, .succeeded, observation, message: "outputs verified")
+            status.run?.marker = TrainingJobMarker.pending(observation)
             return .record(status, .releasing("outputs verified"))
         }
         TrainingJobRun.end(&status, .failed, failure.reason, observation, message: failure.message)

@@ -19,6 +19,7 @@ enum TrainingJobPlan {
             .init("deleting", TrainingJobRelease.deleting),
             .init("planning", TrainingJobPlanMode.decide),
             .init("returningQuota", TrainingJobQueue.finishing),
+            .init("markingCompletion", TrainingJobMarker.beforeNextRun),
             .init("finishedAndReleased", TrainingJobRun.finished),
             .init("keepingIdle", TrainingJobIdle.keep),
             .init("releasingCompute", TrainingJobRelease.releasing),
@@ -32,6 +33,7 @@ enum TrainingJobPlan {
             .init("leavingQueue", TrainingJobQueue.leaving),
             .init("suspended", TrainingJobRelease.suspended),
             .init("recordingRun", TrainingJobRun.recording),
+            .init("alreadyComplete", TrainingJobMarker.find),
             .init("waitingForInputs", TrainingJobInputs.waiting),
             .init("waitingForQueue", TrainingJobQueue.waiting),
             .init("recovering", TrainingJobFailurePolicy.recover),
@@ -41,7 +43,8 @@ enum TrainingJobPlan {
 
     /// Decides, and derives the rest of the status from the decision.
     static func plan(_ observation: Observation) -> Plan<TrainingJob.Status, TrainingJobAction> {
-        let decision = rules.decide(observation)
+        var decision = rules.decide(observation)
+        TrainingJobMarker.write(&decision, observation)
         var status = decision.status
         TrainingJobRelease.adopt(observation, &status)
         status.observedGeneration = observation.job.metadata.generation ?? 0

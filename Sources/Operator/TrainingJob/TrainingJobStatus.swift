@@ -81,7 +81,8 @@ enum TrainingJobConditions {
     private static func finished(_ status: TrainingJob.Status, _ draft: inout Draft) {
         let reason = cause(status, whenSucceeded: .succeeded)
         if isSucceeded(status) {
-            draft.set("Ready", .true, reason, "outputs verified, compute released")
+            let message = "outputs verified, compute released"
+            draft.set("Ready", .true, successReason(status), alreadyComplete(status) ?? message)
         } else {
             draft.stalled(reason, failureMessage(status))
         }
@@ -91,8 +92,9 @@ enum TrainingJobConditions {
     private static func outcome(_ status: TrainingJob.Status, _ draft: inout Draft) {
         guard let result = status.run?.result else { return }
         if result == TrainingJob.RunResult.succeeded.rawValue {
-            draft.set("Complete", .true, .succeeded, "run \(status.run?.id ?? "") succeeded")
-            draft.set("OutputsVerified", .true, .succeeded, outputsMessage(status))
+            let message = alreadyComplete(status) ?? "run \(status.run?.id ?? "") succeeded\(markerProblem(status))"
+            draft.set("Complete", .true, successReason(status), message)
+            draft.set("OutputsVerified", .true, successReason(status), outputsMessage(status))
             return
         }
         if result == TrainingJob.RunResult.superseded.rawValue { return }  // Neither: the next run is what counts.
@@ -126,6 +128,24 @@ enum TrainingJobConditions {
 
     private static func isSucceeded(_ status: TrainingJob.Status) -> Bool {
         status.run?.result == TrainingJob.RunResult.succeeded.rawValue
+    }
+
+    private static func successReason(_ status: TrainingJob.Status) -> Reason {
+        status.run?.completedBy == nil ? .succeeded : .alreadyComplete
+    }
+
+    /// Of a run that found its work done.
+    private static func alreadyComplete(_ status: TrainingJob.Status) -> String? {
+        guard let run = status.run, let done = run.completedBy else { return nil }
+        let when = run.completionTime.map { " at \($0)" } ?? ""
+        return "run \(done) completed this spec\(when), says \(run.marker?.uri ?? "its marker"): nothing was trained; "
+            + "to train again change rerunToken"
+    }
+
+    private static func markerProblem(_ status: TrainingJob.Status) -> String {
+        guard let marker = status.run?.marker, marker.state == TrainingJob.Marker.failed else { return "" }
+        return "; made again without its status this object trains again, because \(marker.uri) could not be written: "
+            + (marker.message ?? "no reason given")
     }
 
     private static func cause(_ status: TrainingJob.Status, whenSucceeded: Reason) -> Reason {
