@@ -55,6 +55,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case outputMissing = "OutputMissing"
     case outputChecksumMismatch = "OutputChecksumMismatch"
     case assertionFailed = "AssertionFailed"
+    case partialOutputs = "PartialOutputs"
     case restartLimitExceeded = "RestartLimitExceeded"
     case deadlineExceeded = "DeadlineExceeded"
     case budgetExceeded = "BudgetExceeded"
@@ -66,6 +67,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     // Hygiene.
     case planned = "Planned"
     case keepingIdle = "KeepingIdle"
+    case computeRetained = "ComputeRetained"
     case nothingCreated = "NothingCreated"
     case computeHeld = "ComputeHeld"
     case releasingCompute = "ReleasingCompute"
@@ -89,8 +91,10 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .deadlineExceeded, .maxHourlyCostExceeded, .budgetExceeded, .priceUnknown: .budget
         case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
-            .recovering, .verifying, .newRunQueued, .succeeded, .alreadyComplete, .cancelled, .superseded, .keepingIdle, .nothingCreated,
-            .computeHeld, .releasingCompute, .released, .suspending, .suspended, .deleting, .withinBudget, .planned:
+            .recovering, .verifying, .newRunQueued, .succeeded, .alreadyComplete, .cancelled, .superseded, .keepingIdle,
+            .nothingCreated,
+            .computeHeld, .computeRetained, .partialOutputs, .releasingCompute, .released, .suspending, .suspended,
+            .deleting, .withinBudget, .planned:
             nil
         }
     }

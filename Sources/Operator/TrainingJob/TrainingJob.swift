@@ -56,6 +56,8 @@ public struct TrainingJob: CustomResource, Codable {
 
     /// What happens after the container has ended.
     public struct Cleanup: Codable, Sendable, Hashable {
+        public var compute: Compute = .afterVerification
+        public var retainSeconds: Int?
         public var verificationGraceSeconds: Int
         public var childTTLSecondsAfterFinished: Int
         public var runHistoryLimit: Int

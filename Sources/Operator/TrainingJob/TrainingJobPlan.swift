@@ -22,6 +22,7 @@ enum TrainingJobPlan {
             .init("markingCompletion", TrainingJobMarker.beforeNextRun),
             .init("finishedAndReleased", TrainingJobRun.finished),
             .init("keepingIdle", TrainingJobIdle.keep),
+            .init("retaining", TrainingJobRetention.keep),
             .init("releasingCompute", TrainingJobRelease.releasing),
             .init("recordingSuccess", TrainingJobOutputs.recordSuccess),
             .init("restoringRevision", TrainingJobRun.restoringRevision),
@@ -45,6 +46,7 @@ enum TrainingJobPlan {
     static func plan(_ observation: Observation) -> Plan<TrainingJob.Status, TrainingJobAction> {
         var decision = rules.decide(observation)
         TrainingJobMarker.write(&decision, observation)
+        TrainingJobPartialOutputs.record(&decision, observation)
         var status = decision.status
         TrainingJobRelease.adopt(observation, &status)
         status.observedGeneration = observation.job.metadata.generation ?? 0

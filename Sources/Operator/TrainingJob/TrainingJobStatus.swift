@@ -59,6 +59,8 @@ enum TrainingJobConditions {
             draft.inProgress(cause(status, whenSucceeded: .releasingCompute), message)
         case .keepingIdle(let message):
             draft.inProgress(cause(status, whenSucceeded: .keepingIdle), message)
+        case .retaining(let message):
+            draft.inProgress(cause(status, whenSucceeded: .computeRetained), message)
         case .releaseBlocked(let reason, let message), .actionRequired(let reason, let message):
             draft.stalled(reason, message)
         case .finished:
@@ -100,8 +102,11 @@ enum TrainingJobConditions {
         if result == TrainingJob.RunResult.superseded.rawValue { return }  // Neither: the next run is what counts.
         let reason = cause(status, whenSucceeded: .succeeded)
         draft.set("Failed", .true, reason, failureMessage(status))
-        if reason == .outputMissing || reason == .assertionFailed {
+        if [.outputMissing, .outputChecksumMismatch, .assertionFailed].contains(reason) {
             draft.set("OutputsVerified", .false, reason, failureMessage(status))
+        } else if let outputs = status.outputs {
+            let message = TrainingJobPartialOutputs.message(outputs, status.run)
+            draft.set("OutputsVerified", .false, .partialOutputs, message)
         }
     }
 
@@ -111,6 +116,10 @@ enum TrainingJobConditions {
             let names = status.resources.map(\.name).joined(separator: ", ")
             if case .keepingIdle(let message) = situation {
                 draft.set("ComputeReleased", .false, .keepingIdle, message)
+                return
+            }
+            if case .retaining(let message) = situation {
+                draft.set("ComputeReleased", .false, .computeRetained, message)
                 return
             }
             let isReleasing = status.run?.result != nil || situation.isReleasing
@@ -187,6 +196,7 @@ extension Situation {
         case .verifying: "Verifying"
         case .releasing, .releaseBlocked: "Releasing"
         case .keepingIdle: "Idle"
+        case .retaining: "Retained"
         case .finished: result == TrainingJob.RunResult.succeeded.rawValue ? "Complete" : "Failed"
         case .suspending: "Suspending"
         case .planned: "Planned"
