@@ -81,7 +81,9 @@ enum TrainingJobPods {
         ]
         pod["serviceAccountName"] = spec.trainer?.serviceAccountName.map { .string($0) }
         pod["priorityClassName"] = slice.observation.spec.priorityClassName.map { .string($0) }
-        let volumes = TrainingJobVolumes.volumes(slice)
+        let pullSecrets = TrainingJobPodSources.pullSecrets(spec)
+        if !pullSecrets.isEmpty { pod["imagePullSecrets"] = .array(pullSecrets) }
+        let volumes = TrainingJobVolumes.volumes(slice) + TrainingJobPodSources.volumes(spec)
         if !volumes.isEmpty { pod["volumes"] = .array(volumes) }
         let initContainers = TrainingJobVolumes.initContainers(slice)
         if !initContainers.isEmpty { pod["initContainers"] = .array(initContainers) }
@@ -100,7 +102,10 @@ enum TrainingJobPods {
         container["command"] = trainer?.command.map { .array($0.map { .string($0) }) }
         let arguments = trainer?.args ?? (slice.spec.isBuiltInTrainer ? ["train"] : nil)
         container["args"] = arguments.map { .array($0.map { .string($0) }) }
-        let mounts = TrainingJobVolumes.mounts(slice)
+        container["workingDir"] = trainer?.workingDir.map { .string($0) }
+        let sources = TrainingJobPodSources.variables(slice.spec)
+        if !sources.isEmpty { container["envFrom"] = .array(sources) }
+        let mounts = TrainingJobVolumes.mounts(slice) + TrainingJobPodSources.mounts(slice.spec)
         if !mounts.isEmpty { container["volumeMounts"] = .array(mounts) }
         return container
     }
