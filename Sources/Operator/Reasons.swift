@@ -16,6 +16,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case pending = "Pending"
     case waitingForInputs = "WaitingForInputs"
     case invalidSpec = "InvalidSpec"
+    case awaitingPreflight = "AwaitingPreflight"
     case waitingForQueue = "WaitingForQueue"
     case provisioning = "Provisioning"
     case operationQueued = "OperationQueued"
@@ -43,6 +44,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case nodeUnhealthy = "NodeUnhealthy"
     case oomKilled = "OOMKilled"
     case containerFailed = "ContainerFailed"
+    case selfTestFailed = "SelfTestFailed"
     case imagePullFailed = "ImagePullFailed"
     case podsNotStarted = "PodsNotStarted"
     case storageUnavailable = "StorageUnavailable"
@@ -80,7 +82,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var failureClass: FailureClass? {
         switch self {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
-        case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy, .stepStalled,
+        case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy, .stepStalled, .selfTestFailed,
             .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
             .infrastructure
         case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
@@ -90,7 +92,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
             .configuration
         case .deadlineExceeded, .maxHourlyCostExceeded, .budgetExceeded, .priceUnknown: .budget
         case .controllerError, .revisionUnreadable: .controller
-        case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
+        case .pending, .waitingForInputs, .awaitingPreflight, .waitingForQueue, .provisioning, .operationQueued,
+            .acquired, .training,
             .recovering, .verifying, .newRunQueued, .succeeded, .alreadyComplete, .cancelled, .superseded, .keepingIdle,
             .nothingCreated,
             .computeHeld, .computeRetained, .partialOutputs, .releasingCompute, .released, .suspending, .suspended,
@@ -106,6 +109,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .hostMaintenance: "Nothing to do: the run goes on from its last checkpoint.",
         .maxRunDurationReached: "Write checkpoints often enough for the limit, or raise it.",
         .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md.",
+        .selfTestFailed: "Read the container's log; where one node alone fails, a rule with ReplaceNode gets another.",
         .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit.",
         .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code.",
         .outputChecksumMismatch: "Something else wrote into the run's folder: find it, then change rerunToken.",

@@ -38,6 +38,13 @@ extension CRDRuleCases {
         job("spec.trainer.workingDir", "work", "spec.trainer.workingDir"),
     ]
 
+    /// `preflight`.
+    static let preflight: [CRDRuleCase] = [
+        job("spec.preflight", ["skip": ["Quota", "SelfTest"], "selfTestArgs": ["selftest"]]),
+        job("spec.preflight", ["skip": ["Weather"]], "Unsupported value"),
+        job("spec.preflight", ["skip": ["IAM", "IAM"]], "spec.preflight.skip"),
+    ]
+
     /// `cleanup`.
     static let ending: [CRDRuleCase] = [
         job("spec.cleanup", ["compute": "Retain", "retainSeconds": 600], rule: "spec.cleanup#0"),

@@ -42,7 +42,8 @@ enum CRDRuleCases {
     static let artifact = ResourceType(
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
 
-    static let all = jobs + capacity + running + money + sources + ending + artifacts + jobUpdates + artifactUpdates
+    static let all =
+        jobs + capacity + running + money + sources + preflight + ending + artifacts + jobUpdates + artifactUpdates
 
     static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil

@@ -39,6 +39,7 @@ public struct TrainingJob: CustomResource, Codable {
         public var outputs: Outputs?
         public var failurePolicy: FailurePolicy?
         public var progress: Progress?
+        public var preflight: Preflight?
         public var budget: Budget?
     }
 

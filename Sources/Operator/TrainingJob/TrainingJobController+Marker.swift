@@ -26,30 +26,20 @@ extension TrainingJobController {
         }
     }
 
-    /// Stores a marker. That it cannot be stored is remembered and no error: the run has succeeded all the same, and the
-    /// next observation says what is there.
-    func write(_ write: MarkerWrite) async throws(APIError) {
+    /// Stores a text. That it cannot be stored is remembered and no error: the next observation says what is there, and the
+    /// plan what follows.
+    func write(_ write: ObjectWrite) async throws(APIError) {
         let place = write.place
         do throws(APIError) {
             _ = try await storage.upload(
-                try write.bytes(), to: place.path, in: place.bucket,
-                options: UploadOptions(contentType: "application/json", ifGenerationMatch: write.generation))
+                Array(write.text.utf8), to: place.path, in: place.bucket,
+                options: UploadOptions(contentType: write.contentType, ifGenerationMatch: write.generation))
         } catch {
             switch error.code {
             case .cancelled: throw error
             case .preconditionFailed: return  // Somebody was first.
             default: refuse(place.description, error)
             }
-        }
-    }
-}
-
-extension MarkerWrite {
-    fileprivate func bytes() throws(APIError) -> [UInt8] {
-        do throws(JSONError) {
-            return try JSONValue(encoding: marker).serialized()
-        } catch {
-            throw APIError(.invalid, operation: "storage.objects.insert", message: error.message)
         }
     }
 }

@@ -35,6 +35,7 @@ extension TrainingJobController {
         try await observeRevisions(&observation)
         try await observeArtifacts(&observation)
         try await observeMarker(&observation)
+        try await observePreflight(&observation)
         try await observeBucket(&observation)
         await observeLog(&observation)
         return observation

@@ -5,7 +5,18 @@ import Kubernetes
 enum TrainingJobEvents {
     static func events(from old: TrainingJob.Status, to new: TrainingJob.Status) -> [Event] {
         runStarted(old, new) + capacityChanged(old, new) + attemptChanged(old, new) + runEnded(old, new)
-            + released(old, new) + budgetUsedUp(old, new) + planned(old, new)
+            + released(old, new) + budgetUsedUp(old, new) + planned(old, new) + warned(old, new)
+    }
+
+    private static func warned(_ old: TrainingJob.Status, _ new: TrainingJob.Status) -> [Event] {
+        guard old.preflight.isEmpty else { return [] }
+        let warnings = new.preflight.filter { $0.result == "Warning" }.map { "\($0.name): \($0.detail ?? "")" }
+        guard !warnings.isEmpty else { return [] }
+        return [
+            Event(
+                .warning, reason: "PreflightWarning", action: "Check",
+                message: Conditions.cut(warnings.joined(separator: "; ")))
+        ]
     }
 
     private static func planned(_ old: TrainingJob.Status, _ new: TrainingJob.Status) -> [Event] {

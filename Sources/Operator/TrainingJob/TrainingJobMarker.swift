@@ -103,14 +103,19 @@ enum TrainingJobMarker {
 
     /// What the record of a success says about its marker; nil where there is no bucket for one.
     static func pending(_ observation: TrainingJobObservation) -> TrainingJob.Marker? {
-        guard let run = observation.status.run, let hash = run.specHash, let prefix = run.prefix,
+        guard let hash = observation.status.run?.specHash, let base = base(observation) else { return nil }
+        return place(below: base, hash, observation).map {
+            .init(uri: $0.description, state: TrainingJob.Marker.pending)
+        }
+    }
+
+    /// `gs://bucket/prefix/` of the artifact that receives the run's outputs, as it was when the run began.
+    static func base(_ observation: TrainingJobObservation) -> String? {
+        guard let run = observation.status.run, let prefix = run.prefix,
             let outputs = observation.recordedSpec?.outputs
         else { return nil }
         let folder = TrainingJobInputs.expand(outputs.prefix, runID: run.id)
-        guard prefix.hasSuffix(folder) else { return nil }
-        return place(below: String(prefix.dropLast(folder.count)), hash, observation).map {
-            .init(uri: $0.description, state: TrainingJob.Marker.pending)
-        }
+        return prefix.hasSuffix(folder) ? String(prefix.dropLast(folder.count)) : nil
     }
 
     /// Rule `markingCompletion`: the next run waits until the marker of the last one is written, or cannot be.
@@ -136,7 +141,8 @@ enum TrainingJobMarker {
         let metadata = observation.job.metadata
         let content = CompletionMarker(
             of: observation.status, namespace: metadata.namespace ?? "", name: metadata.name)
-        guard let content else { return }
+        // Made of what was decoded from JSON: it can be encoded.
+        guard let content, let text = try? JSONValue(encoding: content).serializedText() else { return }
         var generation: Int64 = 0
         switch observation.marker {
         case .found(let found, _) where found.runID == run.id:
@@ -148,14 +154,16 @@ enum TrainingJobMarker {
         case .notLooked, .unreadable:
             return wait(&decision, marker, observation)
         }
-        let write = MarkerWrite(place: place, marker: content, generation: generation, owner: observation.owner)
+        let write = ObjectWrite(
+            place: place, text: text, contentType: "application/json", generation: generation,
+            owner: observation.owner)
         wait(&decision, marker, observation, writing: write)
     }
 
     /// Another try, now or later; in the end somebody is told that there is no marker.
     private static func wait(
         _ decision: inout Decision, _ marker: TrainingJob.Marker, _ observation: TrainingJobObservation,
-        writing write: MarkerWrite? = nil
+        writing write: ObjectWrite? = nil
     ) {
         let end = observation.status.run?.completionTime ?? observation.now
         let problem = problem(observation)
@@ -168,7 +176,7 @@ enum TrainingJobMarker {
             return
         }
         let isDue = observation.markerRefusal.map { observation.now - $0.time >= retryInterval } ?? true
-        if let write, isDue { decision.steps.append(.cloud(.writeMarker(write))) }
+        if let write, isDue { decision.steps.append(.cloud(.writeObject(write))) }
         let interval = problem != nil ? retryInterval : observation.configuration.pollInterval
         if case .after(let other) = decision.next, other < interval { return }
         decision.next = .after(interval)
@@ -180,10 +188,11 @@ enum TrainingJobMarker {
     }
 }
 
-/// A marker to be stored in place of what was read there.
-public struct MarkerWrite: Sendable, Hashable {
+/// A small text to be stored in place of what was read there.
+public struct ObjectWrite: Sendable, Hashable {
     public var place: StorageURI
-    public var marker: CompletionMarker
+    public var text: String
+    public var contentType: String
     /// Of what is there; 0: nothing.
     public var generation: Int64
     public var owner: ObjectReference

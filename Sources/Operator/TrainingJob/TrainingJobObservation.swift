@@ -45,6 +45,8 @@ public struct TrainingJobObservation: Sendable, Equatable {
     public var marker: MarkerObservation = .notLooked
     /// Why it could not be written, when that was tried last. Kept in memory only.
     public var markerRefusal: MarkerRefusal?
+    /// Between a run's inputs and its machines; else nil.
+    public var preflight: PreflightObservation?
 
     public init(job: TrainingJob, configuration: OperatorConfiguration, now: Timestamp) {
         self.job = job
@@ -119,15 +121,15 @@ public enum TrainingJobAction: Sendable, Hashable {
     case deleteNodePool(name: String, owner: ObjectReference)
     /// Changes the status of a Workload of Kueue's, as it was read.
     case updateWorkload(WorkloadUpdate)
-    /// Stores a completion marker; done also when it cannot be stored.
-    case writeMarker(MarkerWrite)
+    /// Stores a small object; done also when it cannot be stored.
+    case writeObject(ObjectWrite)
 
     /// The object for which it is done.
     var owner: ObjectReference {
         switch self {
         case .createNodePool(_, let owner), .setNodePoolSize(_, _, let owner), .deleteNodePool(_, let owner): owner
         case .updateWorkload(let update): update.owner
-        case .writeMarker(let write): write.owner
+        case .writeObject(let write): write.owner
         }
     }
 }

@@ -36,6 +36,7 @@ enum TrainingJobPlan {
             .init("recordingRun", TrainingJobRun.recording),
             .init("alreadyComplete", TrainingJobMarker.find),
             .init("waitingForInputs", TrainingJobInputs.waiting),
+            .init("preflight", TrainingJobPreflight.check),
             .init("waitingForQueue", TrainingJobQueue.waiting),
             .init("recovering", TrainingJobFailurePolicy.recover),
             .init("pendingTooLong", TrainingJobCapacity.pendingTooLong),

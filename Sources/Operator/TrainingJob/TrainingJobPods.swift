@@ -71,13 +71,14 @@ enum TrainingJobPods {
 
     private static func podSpec(_ slice: TrainingJobSlice) -> JSONValue {
         let spec = slice.spec
+        let trainer = trainer(slice)
         var pod: JSONValue = [
             "restartPolicy": "Never",
             "subdomain": .string(slice.run.id),
             "terminationGracePeriodSeconds": .integer(Int64(spec.gracePeriodSeconds)),
             "nodeSelector": NodeSelection.selector(pool: slice.pool, spec),
             "tolerations": .array(NodeSelection.tolerations(spec)),
-            "containers": [trainer(slice)],
+            "containers": [trainer],
         ]
         pod["serviceAccountName"] = spec.trainer?.serviceAccountName.map { .string($0) }
         pod["priorityClassName"] = slice.observation.spec.priorityClassName.map { .string($0) }
@@ -85,7 +86,8 @@ enum TrainingJobPods {
         if !pullSecrets.isEmpty { pod["imagePullSecrets"] = .array(pullSecrets) }
         let volumes = TrainingJobVolumes.volumes(slice) + TrainingJobPodSources.volumes(spec)
         if !volumes.isEmpty { pod["volumes"] = .array(volumes) }
-        let initContainers = TrainingJobVolumes.initContainers(slice)
+        let selfTest = TrainingJobSelfTest.initContainers(slice.observation.spec, like: trainer)
+        let initContainers = TrainingJobVolumes.initContainers(slice) + selfTest
         if !initContainers.isEmpty { pod["initContainers"] = .array(initContainers) }
         return pod
     }

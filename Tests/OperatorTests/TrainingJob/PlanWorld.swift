@@ -201,7 +201,8 @@ struct PlanWorld {
             pools[index].status = .stopping
             deleteCounts[name, default: 0] += 1
             startOperation("DELETE_NODE_POOL", name)
-        case .writeMarker(let write): marker = .found(write.marker, generation: write.generation + 1)
+        case .writeObject(let write):
+            marker = .found(try JSONValue(parsing: write.text).decode(), generation: write.generation + 1)
         case .updateWorkload: break  // There is no queue here.
         }
     }
