@@ -93,11 +93,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .deadlineExceeded, .maxHourlyCostExceeded, .budgetExceeded, .priceUnknown: .budget
         case .controllerError, .revisionUnreadable: .controller
         case .pending, .waitingForInputs, .awaitingPreflight, .waitingForQueue, .provisioning, .operationQueued,
-            .acquired, .training,
-            .recovering, .verifying, .newRunQueued, .succeeded, .alreadyComplete, .cancelled, .superseded, .keepingIdle,
-            .nothingCreated,
-            .computeHeld, .computeRetained, .partialOutputs, .releasingCompute, .released, .suspending, .suspended,
-            .deleting, .withinBudget, .planned:
+            .acquired, .training, .recovering, .verifying, .newRunQueued, .succeeded, .alreadyComplete, .cancelled,
+            .superseded, .keepingIdle, .nothingCreated, .computeHeld, .computeRetained, .partialOutputs,
+            .releasingCompute, .released, .suspending, .suspended, .deleting, .withinBudget, .planned:
             nil
         }
     }

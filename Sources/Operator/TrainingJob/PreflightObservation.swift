@@ -1,4 +1,4 @@
-public import GoogleCloud
+import GoogleCloud
 public import HTTP
 import Kubernetes
 

@@ -16,6 +16,11 @@ extension TrainingJobController {
 
     private func look(at object: TrainingJob) async throws(APIError) -> TrainingJobObservation {
         var observation = TrainingJobObservation(job: object, configuration: configuration, now: clock.now)
+        let (now, uptime) = (observation.now, clock.uptime)
+        observation.clockJumps = clockWatch.withLock { watch in
+            watch.look(wall: now, uptime: uptime)
+            return watch.jumps
+        }
         let name = object.metadata.name
         let namespace = object.metadata.namespace
         // These stores are indexed by the job's label.

@@ -34,6 +34,7 @@ public final class TrainingJobController: Controller {
     let refusals = Mutex<[String: Refusal]>([:])
     /// Since when steps stand still.
     let stepWatch = Mutex(StepWatch())
+    let clockWatch = Mutex(ClockWatch())
     /// The cluster's pools and operations, shared by the rounds of all TrainingJobs.
     let poolList = SharedRead<[NodePool]>()
     let operationList = SharedRead<[ContainerOperation]>()

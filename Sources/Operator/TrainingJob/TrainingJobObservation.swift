@@ -45,6 +45,8 @@ public struct TrainingJobObservation: Sendable, Equatable {
     public var marker: MarkerObservation = .notLooked
     /// Why it could not be written, when that was tried last. Kept in memory only.
     public var markerRefusal: MarkerRefusal?
+    /// Steps of the wall clock that this process has noticed.
+    public var clockJumps: [ClockJump] = []
     /// Between a run's inputs and its machines; else nil.
     public var preflight: PreflightObservation?
 

@@ -276,14 +276,18 @@ enum TrainingJobPreflight {
 
 extension TrainingJobPreflight.Check {
     fileprivate var status: TrainingJob.PreflightStatus {
-        let (word, detail): (String, String?) =
-            switch result {
-            case .passed: ("Passed", nil)
-            case .warning(let text): ("Warning", text)
-            case .failed(_, let text): ("Failed", text)
-            case .skipped: ("Skipped", nil)
-            case .notChecked(let text), .waiting(let text): ("NotChecked", text)
-            }
-        return .init(name: name.rawValue, result: word, detail: detail.map { Conditions.cut($0, to: 256) })
+        let words = words
+        return .init(
+            name: name.rawValue, result: words.result, detail: words.detail.map { Conditions.cut($0, to: 256) })
+    }
+
+    private var words: (result: String, detail: String?) {
+        switch result {
+        case .passed: ("Passed", nil)
+        case .warning(let text): ("Warning", text)
+        case .failed(_, let text): ("Failed", text)
+        case .skipped: ("Skipped", nil)
+        case .notChecked(let text), .waiting(let text): ("NotChecked", text)
+        }
     }
 }

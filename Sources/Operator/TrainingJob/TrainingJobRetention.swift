@@ -49,6 +49,7 @@ enum TrainingJobRetention {
         else { return true }
         let rate = TrainingJobCost.hourlyRate(observation.status, observation)
         let release = rate.accrued(over: .seconds(TrainingJobBudget.releaseSeconds))
-        return TrainingJobCost.accrued(observation.status.cost, until: observation.moment) + release < limit
+        let cost = observation.status.cost
+        return TrainingJobCost.accrued(cost, until: observation.moment, observation.clockJumps) + release < limit
     }
 }

@@ -12,7 +12,7 @@ import Testing
 @Suite struct CompletionMarkerTests {
     private static let place = "gs://runs-bucket/.trainyard/completed/ml/mnist/v1-"
 
-    private func marker() -> CompletionMarker? {
+    private func earlier() -> CompletionMarker? {
         var status = status()
         status.run?.id = "mnist-99999-r4"
         status.run?.prefix = "gs://runs-bucket/runs/mnist-99999-r4/"
@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func `a marker of this spec completes the first run before anything is made`() throws {
-        let plan = TrainingJobPlan.plan(first(.found(try #require(marker()), generation: 7)))
+        let plan = TrainingJobPlan.plan(first(.found(try #require(earlier()), generation: 7)))
         #expect(plan.steps == [])
         #expect(
             conditions(plan) == [
@@ -69,14 +69,14 @@ import Testing
     }
 
     @Test func `what was adopted stays as it is`() throws {
-        var observation = first(.found(try #require(marker()), generation: 7))
+        var observation = first(.found(try #require(earlier()), generation: 7))
         observation.job.status = TrainingJobPlan.plan(observation).status
         let again = TrainingJobPlan.plan(observation)
         #expect(again.status == observation.job.status && again.steps == [] && again.next == .whenChanged)
     }
 
     @Test func `a later run of an object that knows its runs asks nobody`() throws {
-        let plan = TrainingJobPlan.plan(first(.found(try #require(marker()), generation: 7), number: 2))
+        let plan = TrainingJobPlan.plan(first(.found(try #require(earlier()), generation: 7), number: 2))
         #expect(plan.status.run?.result == nil && plan.status.run?.image != nil)
     }
 
@@ -106,7 +106,7 @@ import Testing
     }
 
     @Test func `a marker of another object or spec is none`() throws {
-        let marker = try #require(marker())
+        let marker = try #require(earlier())
         let bytes = try JSONValue(encoding: marker).serialized()
         func read(_ name: String, _ hash: String) -> MarkerObservation {
             MarkerObservation(bytes, generation: 3, namespace: "ml", name: name, specHash: hash)
@@ -131,7 +131,7 @@ import Testing
     }
 
     @Test func `an older marker is replaced, and no other`() throws {
-        let plan = TrainingJobPlan.plan(succeeded(.found(try #require(marker()), generation: 41)))
+        let plan = TrainingJobPlan.plan(succeeded(.found(try #require(earlier()), generation: 41)))
         guard case .cloud(.writeObject(let write)) = try #require(plan.steps.last) else {
             Issue.record("\(plan.steps)")
             return

@@ -165,9 +165,10 @@ import Testing
     // MARK: Quota
 
     @Test(arguments: [
-        ("enough", 8.0, 8.0, 8.0, "Quota Passed"), ("used by others", 8, 0, 8, "Quota Warning"),
-        ("no spot quota, but a common one", 8, 8, 0, "Quota Passed"), ("spot alone", 0, 0, 8, "Quota Warning"),
-        ("none", 0, 0, 0, ""),
+        ("enough", 8.0, 8.0, 8.0, "Quota Passed"), ("used by others", 8.0, 0.0, 8.0, "Quota Warning"),
+        ("no spot quota, but a common one", 8.0, 8.0, 0.0, "Quota Passed"),
+        ("spot alone", 0.0, 0.0, 8.0, "Quota Warning"),
+        ("none", 0.0, 0.0, 0.0, ""),
     ])
     func `quotas are compared with what each candidate needs`(
         name: String, limit: Double, free: Double, spot: Double, wanted: String
