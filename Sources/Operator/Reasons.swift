@@ -16,6 +16,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case pending = "Pending"
     case waitingForInputs = "WaitingForInputs"
     case invalidSpec = "InvalidSpec"
+    case awaitingPreflight = "AwaitingPreflight"
     case waitingForQueue = "WaitingForQueue"
     case provisioning = "Provisioning"
     case operationQueued = "OperationQueued"
@@ -44,6 +45,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case nodeUnhealthy = "NodeUnhealthy"
     case oomKilled = "OOMKilled"
     case containerFailed = "ContainerFailed"
+    case selfTestFailed = "SelfTestFailed"
     case imagePullFailed = "ImagePullFailed"
     case podsNotStarted = "PodsNotStarted"
     case storageUnavailable = "StorageUnavailable"
@@ -51,9 +53,12 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case newRunQueued = "NewRunQueued"
     // How it ends.
     case succeeded = "Succeeded"
+    case alreadyComplete = "AlreadyComplete"
+    case markerUnreadable = "MarkerUnreadable"
     case outputMissing = "OutputMissing"
     case outputChecksumMismatch = "OutputChecksumMismatch"
     case assertionFailed = "AssertionFailed"
+    case partialOutputs = "PartialOutputs"
     case restartLimitExceeded = "RestartLimitExceeded"
     case deadlineExceeded = "DeadlineExceeded"
     case budgetExceeded = "BudgetExceeded"
@@ -65,6 +70,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     // Hygiene.
     case planned = "Planned"
     case keepingIdle = "KeepingIdle"
+    case computeRetained = "ComputeRetained"
     case nothingCreated = "NothingCreated"
     case computeHeld = "ComputeHeld"
     case releasingCompute = "ReleasingCompute"
@@ -77,20 +83,21 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     public var failureClass: FailureClass? {
         switch self {
         case .containerFailed, .oomKilled, .outputMissing, .assertionFailed, .restartLimitExceeded: .userCode
-        case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy, .stepStalled,
+        case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy, .stepStalled, .selfTestFailed,
             .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
             .infrastructure
         case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
         case .quotaExceeded, .evicted: .quota
         case .permissionDenied: .permission
-        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible,
+        case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible, .markerUnreadable,
             .flavorNotOffered:
             .configuration
         case .deadlineExceeded, .maxHourlyCostExceeded, .budgetExceeded, .priceUnknown: .budget
         case .controllerError, .revisionUnreadable: .controller
-        case .pending, .waitingForInputs, .waitingForQueue, .provisioning, .operationQueued, .acquired, .training,
-            .recovering, .verifying, .newRunQueued, .succeeded, .cancelled, .superseded, .keepingIdle, .nothingCreated,
-            .computeHeld, .releasingCompute, .released, .suspending, .suspended, .deleting, .withinBudget, .planned:
+        case .pending, .waitingForInputs, .awaitingPreflight, .waitingForQueue, .provisioning, .operationQueued,
+            .acquired, .training, .recovering, .verifying, .newRunQueued, .succeeded, .alreadyComplete, .cancelled,
+            .superseded, .keepingIdle, .nothingCreated, .computeHeld, .computeRetained, .partialOutputs,
+            .releasingCompute, .released, .suspending, .suspended, .deleting, .withinBudget, .planned:
             nil
         }
     }
@@ -102,6 +109,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .hostMaintenance: "Nothing to do: the run goes on from its last checkpoint.",
         .maxRunDurationReached: "Write checkpoints often enough for the limit, or raise it.",
         .containerFailed: "Read the pod's log; exit codes are listed in crds/trainingjobs.md.",
+        .selfTestFailed: "Read the container's log; where one node alone fails, a rule with ReplaceNode gets another.",
         .oomKilled: "Choose a larger machineType, a smaller batch, or raise the memory limit.",
         .outputMissing: "The container exited with 0 without writing it: check outputs.required and the code.",
         .outputChecksumMismatch: "Something else wrote into the run's folder: find it, then change rerunToken.",
@@ -123,6 +131,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .flavorNotOffered: "Name the admitted ResourceFlavor as resourceFlavor of a candidate.",
         .maxHourlyCostExceeded: "Raise the candidates' maxHourlyCost, or add cheaper ones.",
         .pendingDeadlineExceeded: "Add candidates, or raise pendingDeadlineSeconds; then change rerunToken.",
+        .alreadyComplete: "Nothing to do; change rerunToken to train this spec again.",
+        .markerUnreadable: "Delete the marker that the message names to train again, or put the right one back.",
         .stockedOut: "Add candidates: other zones, other machine types, on-demand.",
     ]
 }

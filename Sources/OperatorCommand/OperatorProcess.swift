@@ -115,7 +115,7 @@ struct OperatorProcess: Sendable {
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
         let storage = StorageClient(gated.with(tokens: tenantTokens(google, kubernetes: place.kubernetes)))
         addControllers(
-            to: manager, configuration, kubernetes: place.kubernetes, container: ContainerClient(gated),
+            to: manager, configuration, kubernetes: place.kubernetes, google: gated,
             storage: storage)
         addLeakSweep(to: manager, configuration, google: gated)
         stop.onRequest { manager.stop() }
@@ -190,14 +190,14 @@ struct OperatorProcess: Sendable {
 
     private func addControllers(
         to manager: ControllerManager, _ configuration: OperatorConfiguration, kubernetes: KubernetesClient,
-        container: ContainerClient, storage: StorageClient
+        google: GoogleCloudClient, storage: StorageClient
     ) {
         let controllerOptions = ControllerOptions(
             concurrency: options.concurrency, recheckInterval: options.recheckInterval)
         manager.add(
             TrainingJobController(
-                configuration: configuration, kubernetes: kubernetes, container: container, storage: storage,
-                cache: manager.cache, clock: .system(wall: clock)),
+                configuration: configuration, kubernetes: kubernetes, container: ContainerClient(google),
+                storage: storage, compute: ComputeClient(google), cache: manager.cache, clock: .system(wall: clock)),
             options: controllerOptions)
         manager.add(
             GCSArtifactController(

@@ -120,6 +120,7 @@ enum Repository {
         func standard(_ path: [String]) -> Int64? { schema.value(at: spec + path + ["default"])?.integerValue }
         let cleanup = ["cleanup", "properties"]
         #expect(standard(cleanup + ["verificationGraceSeconds"]) == 900)
+        #expect(schema.value(at: spec + cleanup + ["compute", "default"]) == "AfterVerification")
         #expect(standard(cleanup + ["childTTLSecondsAfterFinished"]) == 86400)
         #expect(standard(cleanup + ["runHistoryLimit"]) == 10)
         #expect(

@@ -42,7 +42,8 @@ enum CRDRuleCases {
     static let artifact = ResourceType(
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
 
-    static let all = jobs + capacity + running + money + artifacts + jobUpdates + artifactUpdates
+    static let all =
+        jobs + capacity + running + money + sources + preflight + ending + artifacts + jobUpdates + artifactUpdates
 
     static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil
@@ -224,9 +225,7 @@ enum CRDRuleCases {
     /// cases with it.
     static let absent: [(kind: ResourceType, path: [String])] = [
         (job, ["backend", "vertexAI"]), (job, ["backend", "cloudTPU"]),
-        (job, ["cleanup", "compute"]),
-        (job, ["cleanup", "retainSeconds"]), (job, ["trainer", "volumes"]), (job, ["trainer", "volumeMounts"]),
-        (job, ["trainer", "env", "valueFrom"]), (job, ["checkpoint", "resume"]),
+        (job, ["checkpoint", "resume"]),
         (job, ["inputs", "artifactRef", "version"]), (job, ["budget", "lowUtilization"]),
         (job, ["tuning"]), (artifact, ["bucket", "managementPolicy"]),
         (artifact, ["bucket", "autoclass"]), (artifact, ["bucket", "retention"]), (artifact, ["access"]),

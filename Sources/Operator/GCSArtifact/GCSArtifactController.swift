@@ -292,7 +292,7 @@ extension VerifiedRun {
             prefix.path.hasPrefix(place.path), prefix.path != place.path
         else { return nil }
         self.init(
-            job: job.metadata.name, id: run.id, specHash: run.specHash, prefix: prefix,
+            job: job.metadata.name, id: run.completedBy ?? run.id, specHash: run.specHash, prefix: prefix,
             completionTime: run.completionTime ?? run.startTime ?? .distantPast,
             outputs: job.status?.outputs?.files ?? [], metrics: job.status?.trainerStatus?.metrics ?? [],
             manifest: .absent(files: [:]))

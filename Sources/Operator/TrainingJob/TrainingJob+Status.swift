@@ -10,6 +10,7 @@ extension TrainingJob {
         public var run: Run?
         public var pendingRun: PendingRun?
         public var plan: PlanStatus?
+        @OrEmpty public var preflight: [PreflightStatus]
         public var queue: Queue?
         public var capacity: CapacityStatus?
         public var nodes: Nodes?
@@ -28,6 +29,7 @@ extension TrainingJob {
         public init() {
             observedGeneration = -1
             conditions = []
+            preflight = []
             attempts = []
             resources = []
             runs = []
@@ -39,6 +41,7 @@ extension TrainingJob {
             status.observedGeneration = observedGeneration
             status.conditions = conditions
             status.run = run
+            status.preflight = preflight
             status.queue = queue
             status.capacity = capacity
             status.restarts = restarts
@@ -74,6 +77,9 @@ extension TrainingJob {
         @OrEmpty public var inputs: [Input]
         public var prefix: String?
         public var checkpointPrefix: String?
+        /// The run that did the work, where the bucket remembered one.
+        public var completedBy: String?
+        public var marker: Marker?
 
         public init(number: Int, id: String) {
             self.number = number

@@ -43,7 +43,8 @@ enum TrainingJobPodRules {
 
     /// A sentence for the user; nil when pods can be made.
     static func problem(_ spec: RunSpec) -> String? {
-        processProblem(spec) ?? builtInProblem(spec) ?? inputProblem(spec.inputs ?? [])
+        processProblem(spec) ?? builtInProblem(spec) ?? spec.trainer.flatMap(TrainingJobPodSources.problem)
+            ?? pathProblem(spec)
     }
 
     private static func builtInProblem(_ spec: RunSpec) -> String? {
@@ -63,19 +64,28 @@ enum TrainingJobPodRules {
         return nil
     }
 
-    private static func inputProblem(_ inputs: [TrainingJob.Input]) -> String? {
+    /// Every place in the container has one owner.
+    private static func pathProblem(_ spec: RunSpec) -> String? {
         var paths: Set<String> = []
-        for input in inputs where input.mode != .stream {
-            guard let path = input.mountPath.map(normalized) else {
-                return "inputs[\(input.name)].mountPath is needed unless mode is Stream"
-            }
+        func problem(_ path: String, _ field: String) -> String? {
+            let path = normalized(path)
             if let own = ownPaths.first(where: { isWithin(path, $0) || isWithin($0, path) }) {
-                return "inputs[\(input.name)].mountPath \(path): \(own) is taken"
+                return "\(field).mountPath \(path): \(own) is taken"
             }
             if let other = paths.first(where: { isWithin(path, $0) || isWithin($0, path) }) {
-                return "inputs[\(input.name)].mountPath \(path) and \(other) overlap"
+                return "\(field).mountPath \(path) and \(other) overlap"
             }
             paths.insert(path)
+            return nil
+        }
+        for input in spec.inputs ?? [] where input.mode != .stream {
+            guard let path = input.mountPath else {
+                return "inputs[\(input.name)].mountPath is needed unless mode is Stream"
+            }
+            if let text = problem(path, "inputs[\(input.name)]") { return text }
+        }
+        for mount in spec.trainer?.volumeMounts ?? [] {
+            if let text = problem(mount.mountPath, "trainer.volumeMounts[\(mount.name)]") { return text }
         }
         return nil
     }

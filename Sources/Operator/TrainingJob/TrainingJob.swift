@@ -39,6 +39,7 @@ public struct TrainingJob: CustomResource, Codable {
         public var outputs: Outputs?
         public var failurePolicy: FailurePolicy?
         public var progress: Progress?
+        public var preflight: Preflight?
         public var budget: Budget?
     }
 
@@ -56,6 +57,8 @@ public struct TrainingJob: CustomResource, Codable {
 
     /// What happens after the container has ended.
     public struct Cleanup: Codable, Sendable, Hashable {
+        public var compute: Compute = .afterVerification
+        public var retainSeconds: Int?
         public var verificationGraceSeconds: Int
         public var childTTLSecondsAfterFinished: Int
         public var runHistoryLimit: Int
@@ -70,6 +73,7 @@ public struct TrainingJob: CustomResource, Codable {
         public struct Variable: Codable, Sendable, Hashable {
             public var name: String
             public var value: String?
+            public var valueFrom: ValueSource?
         }
 
         /// Quantities are integers or strings: "2", 2, "24Gi".
@@ -81,13 +85,18 @@ public struct TrainingJob: CustomResource, Codable {
         public var image: String?
         public var command: [String]?
         public var args: [String]?
+        public var workingDir: String?
         public var env: [Variable]?
+        public var envFrom: [VariableSource]?
         public var hyperparameters: [String: String]?
         public var numNodes: Int?
         public var numProcPerNode: Int?
         public var rendezvous: Rendezvous?
         public var resourcesPerNode: Resources?
         public var sharedMemory: SharedMemory?
+        public var volumes: [Volume]?
+        public var volumeMounts: [VolumeMount]?
+        public var imagePullSecrets: [PullSecret]?
         public var serviceAccountName: String?
         public var terminationGracePeriodSeconds: Int
         public var kernels: Kernels?

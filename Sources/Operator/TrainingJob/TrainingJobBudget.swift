@@ -49,7 +49,7 @@ enum TrainingJobBudget {
     }
 
     private static func spent(_ status: TrainingJob.Status, _ observation: TrainingJobObservation) -> Money {
-        TrainingJobCost.accrued(status.cost, until: observation.moment)
+        TrainingJobCost.accrued(status.cost, until: observation.moment, observation.clockJumps)
     }
 
     /// What stopping may still cost.

@@ -16,6 +16,11 @@ extension TrainingJobController {
 
     private func look(at object: TrainingJob) async throws(APIError) -> TrainingJobObservation {
         var observation = TrainingJobObservation(job: object, configuration: configuration, now: clock.now)
+        let (now, uptime) = (observation.now, clock.uptime)
+        observation.clockJumps = clockWatch.withLock { watch in
+            watch.look(wall: now, uptime: uptime)
+            return watch.jumps
+        }
         let name = object.metadata.name
         let namespace = object.metadata.namespace
         // These stores are indexed by the job's label.
@@ -34,6 +39,8 @@ extension TrainingJobController {
         }
         try await observeRevisions(&observation)
         try await observeArtifacts(&observation)
+        try await observeMarker(&observation)
+        try await observePreflight(&observation)
         try await observeBucket(&observation)
         await observeLog(&observation)
         return observation
@@ -115,7 +122,9 @@ extension TrainingJobController {
     private func observeRevisions(_ observation: inout TrainingJobObservation) async throws(APIError) {
         var names: Set<String> = []
         let run = observation.status.run
-        if let run, run.result == nil, let name = run.revisionName { names.insert(name) }
+        if let run, run.result == nil || TrainingJobPartialOutputs.isWanted(observation), let name = run.revisionName {
+            names.insert(name)
+        }
         if run.map({ $0.result != nil && TrainingJobRun.isChanged($0, observation) }) ?? true {
             let hash = TrainingJobRun.presentHash(observation)
             names.insert(Naming.revision(job: observation.job.metadata.name, uid: observation.uid, specHash: hash))
@@ -163,6 +172,12 @@ extension TrainingJobController {
 
     /// What the trainer wrote: its progress while it runs, its outputs when it has ended.
     private func observeBucket(_ observation: inout TrainingJobObservation) async throws(APIError) {
+        if TrainingJobPartialOutputs.isDue(observation) {
+            guard let place = observation.status.run?.prefix.flatMap({ StorageURI($0) }),
+                let outputs = observation.recordedSpec?.outputs
+            else { return }
+            return try await observeOutputs(outputs, place, &observation)
+        }
         guard let run = observation.activeRun, let prefix = run.prefix.flatMap({ StorageURI($0) }) else { return }
         if observation.activeAttempt ?? observation.succeededAttempt != nil || !observation.status.resources.isEmpty {
             let read = await progress(prefix)
@@ -177,6 +192,12 @@ extension TrainingJobController {
             observation.outputs = .found(files: [:], documents: [:])
             return
         }
+        try await observeOutputs(outputs, prefix, &observation)
+    }
+
+    private func observeOutputs(
+        _ outputs: TrainingJob.Outputs, _ prefix: StorageURI, _ observation: inout TrainingJobObservation
+    ) async throws(APIError) {
         do throws(APIError) {
             observation.outputs = try await found(outputs, prefix)
         } catch {

@@ -16,6 +16,7 @@ extension TrainingJobController {
     private func change(_ action: TrainingJobAction) async throws(APIError) {
         switch action {
         case .updateWorkload(let update): try await send(update)
+        case .writeObject(let object): try await write(object)
         case .createNodePool(let pool, let owner): try await create(pool, owner)
         case .setNodePoolSize(let name, let nodeCount, let owner):
             try await requireIntent(name, owner, "container.nodePools.setSize")
@@ -102,7 +103,8 @@ extension TrainingJobController {
         }
     }
 
-    private func refuse(_ name: String, _ error: APIError) {
+    /// - Parameter name: of a node pool, or the place of an object.
+    func refuse(_ name: String, _ error: APIError) {
         let now = clock.now
         refusals.withLock { refusals in
             refusals = refusals.filter { now - $0.value.time < .seconds(3600) }

@@ -19,6 +19,8 @@ public final class TrainingJobController: Controller {
     let kubernetes: KubernetesClient
     let container: ContainerClient
     let storage: StorageClient
+    /// nil: quotas are not looked at.
+    let compute: ComputeClient?
     let clock: RuntimeClock
     let artifacts: ObjectStore<GCSArtifact>
     let jobs: ObjectStore<Job>
@@ -32,18 +34,20 @@ public final class TrainingJobController: Controller {
     let refusals = Mutex<[String: Refusal]>([:])
     /// Since when steps stand still.
     let stepWatch = Mutex(StepWatch())
+    let clockWatch = Mutex(ClockWatch())
     /// The cluster's pools and operations, shared by the rounds of all TrainingJobs.
     let poolList = SharedRead<[NodePool]>()
     let operationList = SharedRead<[ContainerOperation]>()
 
     public init(
         configuration: OperatorConfiguration, kubernetes: KubernetesClient, container: ContainerClient,
-        storage: StorageClient, cache: ObjectCache, clock: RuntimeClock
+        storage: StorageClient, compute: ComputeClient? = nil, cache: ObjectCache, clock: RuntimeClock
     ) {
         self.configuration = configuration
         self.kubernetes = kubernetes
         self.container = container
         self.storage = storage
+        self.compute = compute
         self.clock = clock
         artifacts = cache.store(GCSArtifact.self)
         jobs = cache.store(Job.self, labelSelector: Ownership.jobLabel)

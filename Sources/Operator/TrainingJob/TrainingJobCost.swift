@@ -6,7 +6,7 @@ enum TrainingJobCost {
     static func update(_ status: inout TrainingJob.Status, _ observation: TrainingJobObservation) {
         guard status.cost != nil || !status.resources.isEmpty else { return }
         let previous = status.cost
-        let accrued = accrued(previous, until: observation.moment)
+        let accrued = accrued(previous, until: observation.moment, observation.clockJumps)
         let isPriced = status.resources.allSatisfy { $0.hourlyCost != nil }
         var cost = TrainingJob.Cost()
         cost.currencyCode = observation.configuration.prices.currencyCode
@@ -47,13 +47,14 @@ enum TrainingJobCost {
 
     private static func money(_ text: String?) -> Money { text.flatMap { Money(decimal: $0) } ?? .zero }
 
-    /// What a cost amounts to at a later moment: its rate goes on until the next update.
-    static func accrued(_ cost: TrainingJob.Cost?, until now: Timestamp) -> Money {
+    /// What a cost amounts to at a later moment: its rate goes on until the next update. A clock that was put forward costs
+    /// nothing.
+    static func accrued(_ cost: TrainingJob.Cost?, until now: Timestamp, _ jumps: [ClockJump] = []) -> Money {
         let accrued = money(cost?.accrued)
         guard let rate = cost?.hourlyRate.flatMap({ Money(decimal: $0) }), let since = cost?.updateTime else {
             return accrued
         }
-        return accrued + rate.accrued(over: now - since)
+        return accrued + rate.accrued(over: jumps.elapsed(since: since, until: now))
     }
 
     /// What the observed nodes cost an hour, as far as their price is known.

@@ -32,6 +32,8 @@ enum Situation: Sendable, Equatable {
     case releasing(String)
     /// The run has a result; its compute is kept for the next run.
     case keepingIdle(String)
+    /// The run has a result; its compute is kept for somebody to look at.
+    case retaining(String)
     /// The release cannot go on without somebody.
     case releaseBlocked(Reason, String)
     /// The run has a result and nothing is left.

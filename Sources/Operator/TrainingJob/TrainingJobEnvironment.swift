@@ -34,7 +34,7 @@ enum TrainingJobEnvironment {
         let userNames = Set(users.map(\.name))
         let framework = spelling(slice).filter { !userNames.contains($0.key) && ours[$0.key] == nil }
         return entries(ours) + entries(framework)
-            + users.map { ["name": .string($0.name), "value": .string($0.value ?? "")] }
+            + users.map(TrainingJobPodSources.variable)
     }
 
     private static func entries(_ variables: [String: Value]) -> [JSONValue] {

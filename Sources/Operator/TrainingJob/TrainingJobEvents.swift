@@ -5,7 +5,18 @@ import Kubernetes
 enum TrainingJobEvents {
     static func events(from old: TrainingJob.Status, to new: TrainingJob.Status) -> [Event] {
         runStarted(old, new) + capacityChanged(old, new) + attemptChanged(old, new) + runEnded(old, new)
-            + released(old, new) + budgetUsedUp(old, new) + planned(old, new)
+            + released(old, new) + budgetUsedUp(old, new) + planned(old, new) + warned(old, new)
+    }
+
+    private static func warned(_ old: TrainingJob.Status, _ new: TrainingJob.Status) -> [Event] {
+        guard old.preflight.isEmpty else { return [] }
+        let warnings = new.preflight.filter { $0.result == "Warning" }.map { "\($0.name): \($0.detail ?? "")" }
+        guard !warnings.isEmpty else { return [] }
+        return [
+            Event(
+                .warning, reason: "PreflightWarning", action: "Check",
+                message: Conditions.cut(warnings.joined(separator: "; ")))
+        ]
     }
 
     private static func planned(_ old: TrainingJob.Status, _ new: TrainingJob.Status) -> [Event] {
@@ -68,6 +79,10 @@ enum TrainingJobEvents {
     private static func runEnded(_ old: TrainingJob.Status, _ new: TrainingJob.Status) -> [Event] {
         guard let run = new.run, let result = run.result, old.run?.result == nil, old.run?.number == run.number else {
             return []
+        }
+        if let done = run.completedBy {
+            let message = "run \(done) completed this spec before: nothing is trained"
+            return [Event(.normal, reason: Reason.alreadyComplete.rawValue, action: "EndRun", message: message)]
         }
         if result == TrainingJob.RunResult.succeeded.rawValue {
             return [

@@ -163,13 +163,13 @@ enum TrainingJobEvidence {
         var hasLostPeers: Bool { state.exitCode == TrainerExitCode.peerLost.rawValue }
     }
 
-    /// The container of a pod that failed: one that fetches an input, or the trainer's.
+    /// The container of a pod that failed: one that fetches an input, the self-test, or the trainer's.
     private static func end(of pod: Pod) -> End? {
-        let fetching = (pod.status?.initContainerStatuses ?? []).filter {
-            $0.name.hasPrefix(TrainingJobVolumes.downloadContainerPrefix)
+        let before = (pod.status?.initContainerStatuses ?? []).filter {
+            $0.name.hasPrefix(TrainingJobVolumes.downloadContainerPrefix) || $0.name == TrainingJobSelfTest.container
         }
         let trainer = (pod.status?.containerStatuses ?? []).filter { $0.name == TrainingJobPods.container }
-        return (fetching + trainer).lazy.compactMap { status in
+        return (before + trainer).lazy.compactMap { status in
             guard let state = status.state?.terminated, state.exitCode != 0 else { return nil }
             return End(container: status.name, state: state)
         }.first
@@ -180,7 +180,7 @@ enum TrainingJobEvidence {
         let isTrainer = end.container == TrainingJobPods.container
         let name = isTrainer ? "pod \(pod.metadata.name)" : "\(end.container) of pod \(pod.metadata.name)"
         var failure = AttemptFailure(
-            reason: .containerFailed, message: "", component: isTrainer ? "Trainer" : "Download",
+            reason: .containerFailed, message: "", component: component(end),
             exitCode: min(max(code, 0), 255), signal: signal(end.state), node: pod.spec?.nodeName,
             pod: pod.metadata.name, container: end.container)
         if end.state.reason == "OOMKilled" {
@@ -190,7 +190,19 @@ enum TrainingJobEvidence {
         }
         let words = end.state.message.flatMap(lastWords).map { ": \($0)" } ?? ""
         failure.message = "\(name) exited with \(code)\(words)"
-        return classify(code, failure)
+        failure = classify(code, failure)
+        if end.container == TrainingJobSelfTest.container, failure.reason == .containerFailed {
+            failure.reason = .selfTestFailed
+        }
+        return failure
+    }
+
+    private static func component(_ end: End) -> String {
+        switch end.container {
+        case TrainingJobPods.container: "Trainer"
+        case TrainingJobSelfTest.container: "SelfTest"
+        default: "Download"
+        }
     }
 
     /// As the kubelet says it, else as a shell's exit code does.

@@ -79,7 +79,7 @@ enum TrainingJobInputs {
     }
 
     /// Puts the run's id in place of `{runID}`.
-    private static func expand(_ prefix: String, runID: String) -> String {
+    static func expand(_ prefix: String, runID: String) -> String {
         prefix.split(separator: "{runID}", omittingEmptySubsequences: false).joined(separator: runID)
     }
 }

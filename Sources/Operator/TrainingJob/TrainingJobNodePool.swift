@@ -116,7 +116,7 @@ enum TrainingJobNodePool {
         case .success(let choice): machine = choice
         }
         if let problem = NodePoolFit.problem(machine, spec, candidate) { return .failure(invalid(problem)) }
-        if let problem = KernelFit.problem(machine, spec) {
+        if !observation.spec.skips(.kernels), let problem = KernelFit.problem(machine, spec) {
             let skipped = CapacityOptions.Skipped(reason: .kernelIncompatible, message: "\(candidate.name): \(problem)")
             return .success(CapacityOptions(skipped: [skipped]))
         }

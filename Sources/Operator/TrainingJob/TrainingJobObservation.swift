@@ -41,6 +41,14 @@ public struct TrainingJobObservation: Sendable, Equatable {
     /// The end of the first pod's log; read only when the attempt stands still for too long.
     public var logTail: String?
     public var outputs: OutputsObservation = .notLooked
+    /// The completion marker of the present spec before an object's first run, of the run after its success.
+    public var marker: MarkerObservation = .notLooked
+    /// Why it could not be written, when that was tried last. Kept in memory only.
+    public var markerRefusal: MarkerRefusal?
+    /// Steps of the wall clock that this process has noticed.
+    public var clockJumps: [ClockJump] = []
+    /// Between a run's inputs and its machines; else nil.
+    public var preflight: PreflightObservation?
 
     public init(job: TrainingJob, configuration: OperatorConfiguration, now: Timestamp) {
         self.job = job
@@ -115,12 +123,15 @@ public enum TrainingJobAction: Sendable, Hashable {
     case deleteNodePool(name: String, owner: ObjectReference)
     /// Changes the status of a Workload of Kueue's, as it was read.
     case updateWorkload(WorkloadUpdate)
+    /// Stores a small object; done also when it cannot be stored.
+    case writeObject(ObjectWrite)
 
     /// The object for which it is done.
     var owner: ObjectReference {
         switch self {
         case .createNodePool(_, let owner), .setNodePoolSize(_, _, let owner), .deleteNodePool(_, let owner): owner
         case .updateWorkload(let update): update.owner
+        case .writeObject(let write): write.owner
         }
     }
 }

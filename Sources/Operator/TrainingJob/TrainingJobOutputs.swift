@@ -73,9 +73,8 @@ enum TrainingJobOutputs {
         _ message: String, _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> Decision {
         let situation = Situation.verifying(.storageUnavailable, "the bucket cannot be read: \(message)")
-        let grace = (observation.spec.cleanup ?? .standard).verificationGraceSeconds
         let end = attempt.endTime ?? observation.now
-        guard observation.now - end >= .seconds(grace) else {
+        guard observation.now - end >= (observation.spec.cleanup ?? .standard).releaseGrace else {
             return Decision(
                 status: observation.status, situation: situation, next: .after(observation.configuration.pollInterval))
         }
@@ -92,6 +91,7 @@ enum TrainingJobOutputs {
         TrainingJobProgress.update(&status, observation)
         guard let failure = verdict.failure else {
             TrainingJobRun.end(&status, .succeeded, .succeeded, observation, message: "outputs verified")
+            status.run?.marker = TrainingJobMarker.pending(observation)
             return .record(status, .releasing("outputs verified"))
         }
         TrainingJobRun.end(&status, .failed, failure.reason, observation, message: failure.message)

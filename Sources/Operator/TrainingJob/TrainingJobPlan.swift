@@ -19,8 +19,10 @@ enum TrainingJobPlan {
             .init("deleting", TrainingJobRelease.deleting),
             .init("planning", TrainingJobPlanMode.decide),
             .init("returningQuota", TrainingJobQueue.finishing),
+            .init("markingCompletion", TrainingJobMarker.beforeNextRun),
             .init("finishedAndReleased", TrainingJobRun.finished),
             .init("keepingIdle", TrainingJobIdle.keep),
+            .init("retaining", TrainingJobRetention.keep),
             .init("releasingCompute", TrainingJobRelease.releasing),
             .init("recordingSuccess", TrainingJobOutputs.recordSuccess),
             .init("restoringRevision", TrainingJobRun.restoringRevision),
@@ -32,7 +34,9 @@ enum TrainingJobPlan {
             .init("leavingQueue", TrainingJobQueue.leaving),
             .init("suspended", TrainingJobRelease.suspended),
             .init("recordingRun", TrainingJobRun.recording),
+            .init("alreadyComplete", TrainingJobMarker.find),
             .init("waitingForInputs", TrainingJobInputs.waiting),
+            .init("preflight", TrainingJobPreflight.check),
             .init("waitingForQueue", TrainingJobQueue.waiting),
             .init("recovering", TrainingJobFailurePolicy.recover),
             .init("pendingTooLong", TrainingJobCapacity.pendingTooLong),
@@ -41,7 +45,9 @@ enum TrainingJobPlan {
 
     /// Decides, and derives the rest of the status from the decision.
     static func plan(_ observation: Observation) -> Plan<TrainingJob.Status, TrainingJobAction> {
-        let decision = rules.decide(observation)
+        var decision = rules.decide(observation)
+        TrainingJobMarker.write(&decision, observation)
+        TrainingJobPartialOutputs.record(&decision, observation)
         var status = decision.status
         TrainingJobRelease.adopt(observation, &status)
         status.observedGeneration = observation.job.metadata.generation ?? 0

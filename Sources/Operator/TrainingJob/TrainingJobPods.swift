@@ -71,19 +71,23 @@ enum TrainingJobPods {
 
     private static func podSpec(_ slice: TrainingJobSlice) -> JSONValue {
         let spec = slice.spec
+        let trainer = trainer(slice)
         var pod: JSONValue = [
             "restartPolicy": "Never",
             "subdomain": .string(slice.run.id),
             "terminationGracePeriodSeconds": .integer(Int64(spec.gracePeriodSeconds)),
             "nodeSelector": NodeSelection.selector(pool: slice.pool, spec),
             "tolerations": .array(NodeSelection.tolerations(spec)),
-            "containers": [trainer(slice)],
+            "containers": [trainer],
         ]
         pod["serviceAccountName"] = spec.trainer?.serviceAccountName.map { .string($0) }
         pod["priorityClassName"] = slice.observation.spec.priorityClassName.map { .string($0) }
-        let volumes = TrainingJobVolumes.volumes(slice)
+        let pullSecrets = TrainingJobPodSources.pullSecrets(spec)
+        if !pullSecrets.isEmpty { pod["imagePullSecrets"] = .array(pullSecrets) }
+        let volumes = TrainingJobVolumes.volumes(slice) + TrainingJobPodSources.volumes(spec)
         if !volumes.isEmpty { pod["volumes"] = .array(volumes) }
-        let initContainers = TrainingJobVolumes.initContainers(slice)
+        let selfTest = TrainingJobSelfTest.initContainers(slice.observation.spec, like: trainer)
+        let initContainers = TrainingJobVolumes.initContainers(slice) + selfTest
         if !initContainers.isEmpty { pod["initContainers"] = .array(initContainers) }
         return pod
     }
@@ -100,7 +104,10 @@ enum TrainingJobPods {
         container["command"] = trainer?.command.map { .array($0.map { .string($0) }) }
         let arguments = trainer?.args ?? (slice.spec.isBuiltInTrainer ? ["train"] : nil)
         container["args"] = arguments.map { .array($0.map { .string($0) }) }
-        let mounts = TrainingJobVolumes.mounts(slice)
+        container["workingDir"] = trainer?.workingDir.map { .string($0) }
+        let sources = TrainingJobPodSources.variables(slice.spec)
+        if !sources.isEmpty { container["envFrom"] = .array(sources) }
+        let mounts = TrainingJobVolumes.mounts(slice) + TrainingJobPodSources.mounts(slice.spec)
         if !mounts.isEmpty { container["volumeMounts"] = .array(mounts) }
         return container
     }

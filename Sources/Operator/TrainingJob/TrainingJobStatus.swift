@@ -59,6 +59,8 @@ enum TrainingJobConditions {
             draft.inProgress(cause(status, whenSucceeded: .releasingCompute), message)
         case .keepingIdle(let message):
             draft.inProgress(cause(status, whenSucceeded: .keepingIdle), message)
+        case .retaining(let message):
+            draft.inProgress(cause(status, whenSucceeded: .computeRetained), message)
         case .releaseBlocked(let reason, let message), .actionRequired(let reason, let message):
             draft.stalled(reason, message)
         case .finished:
@@ -81,7 +83,8 @@ enum TrainingJobConditions {
     private static func finished(_ status: TrainingJob.Status, _ draft: inout Draft) {
         let reason = cause(status, whenSucceeded: .succeeded)
         if isSucceeded(status) {
-            draft.set("Ready", .true, reason, "outputs verified, compute released")
+            let message = "outputs verified, compute released"
+            draft.set("Ready", .true, successReason(status), alreadyComplete(status) ?? message)
         } else {
             draft.stalled(reason, failureMessage(status))
         }
@@ -91,15 +94,19 @@ enum TrainingJobConditions {
     private static func outcome(_ status: TrainingJob.Status, _ draft: inout Draft) {
         guard let result = status.run?.result else { return }
         if result == TrainingJob.RunResult.succeeded.rawValue {
-            draft.set("Complete", .true, .succeeded, "run \(status.run?.id ?? "") succeeded")
-            draft.set("OutputsVerified", .true, .succeeded, outputsMessage(status))
+            let message = alreadyComplete(status) ?? "run \(status.run?.id ?? "") succeeded\(markerProblem(status))"
+            draft.set("Complete", .true, successReason(status), message)
+            draft.set("OutputsVerified", .true, successReason(status), outputsMessage(status))
             return
         }
         if result == TrainingJob.RunResult.superseded.rawValue { return }  // Neither: the next run is what counts.
         let reason = cause(status, whenSucceeded: .succeeded)
         draft.set("Failed", .true, reason, failureMessage(status))
-        if reason == .outputMissing || reason == .assertionFailed {
+        if [.outputMissing, .outputChecksumMismatch, .assertionFailed].contains(reason) {
             draft.set("OutputsVerified", .false, reason, failureMessage(status))
+        } else if let outputs = status.outputs {
+            let message = TrainingJobPartialOutputs.message(outputs, status.run)
+            draft.set("OutputsVerified", .false, .partialOutputs, message)
         }
     }
 
@@ -109,6 +116,10 @@ enum TrainingJobConditions {
             let names = status.resources.map(\.name).joined(separator: ", ")
             if case .keepingIdle(let message) = situation {
                 draft.set("ComputeReleased", .false, .keepingIdle, message)
+                return
+            }
+            if case .retaining(let message) = situation {
+                draft.set("ComputeReleased", .false, .computeRetained, message)
                 return
             }
             let isReleasing = status.run?.result != nil || situation.isReleasing
@@ -126,6 +137,24 @@ enum TrainingJobConditions {
 
     private static func isSucceeded(_ status: TrainingJob.Status) -> Bool {
         status.run?.result == TrainingJob.RunResult.succeeded.rawValue
+    }
+
+    private static func successReason(_ status: TrainingJob.Status) -> Reason {
+        status.run?.completedBy == nil ? .succeeded : .alreadyComplete
+    }
+
+    /// Of a run that found its work done.
+    private static func alreadyComplete(_ status: TrainingJob.Status) -> String? {
+        guard let run = status.run, let done = run.completedBy else { return nil }
+        let when = run.completionTime.map { " at \($0)" } ?? ""
+        return "run \(done) completed this spec\(when), says \(run.marker?.uri ?? "its marker"): nothing was trained; "
+            + "to train again change rerunToken"
+    }
+
+    private static func markerProblem(_ status: TrainingJob.Status) -> String {
+        guard let marker = status.run?.marker, marker.state == TrainingJob.Marker.failed else { return "" }
+        return "; made again without its status this object trains again, because \(marker.uri) could not be written: "
+            + (marker.message ?? "no reason given")
     }
 
     private static func cause(_ status: TrainingJob.Status, whenSucceeded: Reason) -> Reason {
@@ -167,6 +196,7 @@ extension Situation {
         case .verifying: "Verifying"
         case .releasing, .releaseBlocked: "Releasing"
         case .keepingIdle: "Idle"
+        case .retaining: "Retained"
         case .finished: result == TrainingJob.RunResult.succeeded.rawValue ? "Complete" : "Failed"
         case .suspending: "Suspending"
         case .planned: "Planned"

@@ -63,6 +63,10 @@ import Testing
         try await checkWhenAsked("running", Workflow.running)
     }
 
+    @Test func `what comes after a run survives every fault at every request`() async throws {
+        try await checkWhenAsked("ending", Workflow.ending)
+    }
+
     @Test func `GCSArtifacts survive every fault at every request`() async throws {
         try await check("GCSArtifact", Workflow.artifacts, stride: 200)
     }

@@ -146,7 +146,7 @@ final class FaultWorld: @unchecked Sendable {
         let cache = ObjectCache()
         let jobs = TrainingJobController(
             configuration: configuration, kubernetes: client, container: ContainerClient(google), storage: storage,
-            cache: cache, clock: environment.clock)
+            compute: ComputeClient(google), cache: cache, clock: environment.clock)
         let artifacts = GCSArtifactController(
             configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall)
         return Process(

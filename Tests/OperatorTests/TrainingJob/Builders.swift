@@ -66,6 +66,7 @@ func trainingJob(
 
 func observation(_ job: TrainingJob = trainingJob(), now: Timestamp = start) -> TrainingJobObservation {
     var observation = TrainingJobObservation(job: job, configuration: configuration(), now: now)
+    observation.marker = .absent
     let spec = RunSpec(job.spec)
     observation.revisions = [Naming.revision(job: job.metadata.name, uid: uid, specHash: SpecHash.hash(spec)): spec]
     return observation

@@ -139,7 +139,7 @@ final class OperatorWorld {
         let environment = RuntimeEnvironment(client: client, clock: .virtual(clock), random: { 0.5 })
         let controller = TrainingJobController(
             configuration: configuration, kubernetes: client, container: ContainerClient(google),
-            storage: StorageClient(google), cache: cache, clock: environment.clock)
+            storage: StorageClient(google), compute: ComputeClient(google), cache: cache, clock: environment.clock)
         let gate = MutationGate(clock: environment.clock, isOpen: true)
         return (ControllerLoop(controller, cache: cache, environment: environment, gate: gate), cache)
     }

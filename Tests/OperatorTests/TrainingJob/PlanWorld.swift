@@ -28,6 +28,9 @@ struct PlanWorld {
     var accuracy = 90.0
     var filesArePresent = true
 
+    /// What the bucket remembers.
+    var marker = MarkerObservation.absent
+
     private(set) var revisions: [String: RunSpec] = [:]
     private(set) var jobs: [Job] = []
     private(set) var pods: [Pod] = []
@@ -134,6 +137,7 @@ struct PlanWorld {
         result.pools = pools
         result.operations = operations
         result.outputs = .found(files: [:], documents: [:])
+        result.marker = marker
         if jobs.contains(where: \.isComplete), filesArePresent {
             result.outputs = .found(
                 files: [
@@ -197,6 +201,8 @@ struct PlanWorld {
             pools[index].status = .stopping
             deleteCounts[name, default: 0] += 1
             startOperation("DELETE_NODE_POOL", name)
+        case .writeObject(let write):
+            marker = .found(try JSONValue(parsing: write.text).decode(), generation: write.generation + 1)
         case .updateWorkload: break  // There is no queue here.
         }
     }

@@ -12,10 +12,11 @@ import Testing
         // Deletion first; what has a result never seeks machines; what stops releases.
         #expect(
             TrainingJobPlan.rules.names == [
-                "deleting", "planning", "returningQuota", "finishedAndReleased", "keepingIdle", "releasingCompute",
-                "recordingSuccess", "restoringRevision", "verifyingOutputs", "cancelled", "overTime", "overBudget",
-                "invalidSpec", "leavingQueue", "suspended", "recordingRun", "waitingForInputs", "waitingForQueue",
-                "recovering", "pendingTooLong", "seekingCapacity",
+                "deleting", "planning", "returningQuota", "markingCompletion", "finishedAndReleased", "keepingIdle",
+                "retaining", "releasingCompute", "recordingSuccess", "restoringRevision", "verifyingOutputs",
+                "cancelled", "overTime", "overBudget", "invalidSpec", "leavingQueue", "suspended", "recordingRun",
+                "alreadyComplete", "waitingForInputs", "preflight", "waitingForQueue", "recovering", "pendingTooLong",
+                "seekingCapacity",
             ])
     }
 
