@@ -33,8 +33,8 @@ func library(
         linkerSettings: links.map { .linkedLibrary($0) })
 }
 
-func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func command(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -103,7 +103,7 @@ let package = Package(
                 "OperatorCommand", "TrainerCommand", "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud",
                 "Sandbox", "HTTP", "YAML", "Telemetry", "TrainingContract", "Encoding", "System", "CEmbedded",
                 "CAllocations",
-            ]),
+            ], exclude: ["peers"]),
 
         // What the tests' simulated clouds have in common.
         .target(
