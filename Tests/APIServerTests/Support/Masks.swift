@@ -60,7 +60,7 @@ struct Masks {
         case "resourceVersion" where Masks.isNumber(text) && text != "0":
             // A list's revision is the store's, which others move too.
             let kind = parent["kind"]?.stringValue ?? ""
-            let isBookmark = parent.value(at: ["metadata", "creationTimestamp"]) == .null
+            let isBookmark = parent.value(at: ["metadata", "name"]) == nil
             if kind.hasSuffix("List") || kind == "Table" || isBookmark {
                 return "<revision>"
             }
