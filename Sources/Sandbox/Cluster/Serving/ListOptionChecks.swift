@@ -1,3 +1,5 @@
+import Encoding
+
 /// The options of lists and watches that go together, as the API server checks them before it looks at any object.
 enum ListOptionChecks {
     private static let match = "resourceVersionMatch"
