@@ -27,7 +27,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/group"
+	"k8s.io/apiserver/pkg/authentication/request/anonymous"
 	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
+	"k8s.io/apiserver/pkg/authentication/request/union"
 	"k8s.io/apiserver/pkg/authentication/token/tokenfile"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
@@ -130,7 +133,8 @@ func configuration(o *options.CustomResourceDefinitionsServerOptions, tokens str
 	if err != nil {
 		return nil, fmt.Errorf("--token-auth-file: %w", err)
 	}
-	generic.Authentication.Authenticator = bearertoken.New(users)
+	generic.Authentication.Authenticator = union.NewFailOnError(
+		group.NewAuthenticatedGroupAdder(bearertoken.New(users)), anonymous.NewAuthenticator(nil))
 	if r.Authorization == nil {
 		generic.Authorization.Authorizer = authorizerfactory.NewPrivilegedGroups("system:masters")
 	}
