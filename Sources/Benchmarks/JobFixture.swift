@@ -153,7 +153,29 @@ struct JobFixture: Sendable {
         ],
     ]
 
-    private static let template: JSONValue = [
+    /// As a server stores it, with the CRD's defaults.
+    private static let template: JSONValue = {
+        let crd = (try? Idle.crds())?.first { $0.value(at: ["metadata", "name"]) == "trainingjobs.trainyard.dev" }
+        let schema = crd?.value(at: ["spec", "versions"])?[0]?.value(at: ["schema", "openAPIV3Schema"])
+        return schema.map { defaulted(written, $0) } ?? written
+    }()
+
+    private static func defaulted(_ value: JSONValue, _ schema: JSONValue) -> JSONValue {
+        switch value {
+        case .object(var members):
+            for (name, property) in schema["properties"]?.objectValue ?? [:] {
+                guard let member = members[name] ?? property["default"] else { continue }
+                members[name] = defaulted(member, property)
+            }
+            return .object(members)
+        case .array(let elements):
+            guard let items = schema["items"] else { return value }
+            return .array(elements.map { defaulted($0, items) })
+        default: return value
+        }
+    }
+
+    private static let written: JSONValue = [
         "apiVersion": "trainyard.dev/v1alpha1", "kind": "TrainingJob",
         "metadata": [
             "name": "", "namespace": "", "uid": "", "resourceVersion": "1", "generation": 1,

@@ -10,7 +10,7 @@ import Operator
 struct RealCluster: Sendable {
     let kubeconfig: String
     let objectCount: Int
-    private let namespace = "trainyard-bench-" + String(UInt32.random(in: .min ... .max), radix: 36)
+    let namespace = "trainyard-bench-" + String(UInt32.random(in: .min ... .max), radix: 36)
 
     init(kubeconfig: String, objectCount: Int) {
         self.kubeconfig = kubeconfig
@@ -48,7 +48,7 @@ struct RealCluster: Sendable {
     // MARK: Objects
 
     /// The names of the CRDs that were missing.
-    private func install(_ client: KubernetesClient) async throws -> [String] {
+    func install(_ client: KubernetesClient) async throws -> [String] {
         var made: [String] = []
         for crd in try Idle.crds() {
             let name = crd.value(at: ["metadata", "name"])?.stringValue ?? ""
@@ -71,14 +71,16 @@ struct RealCluster: Sendable {
         throw BenchmarkError("the API server does not serve TrainingJobs")
     }
 
-    private func remove(_ client: KubernetesClient, _ crds: [String]) async {
+    func remove(_ client: KubernetesClient, _ crds: [String]) async {
         // What fails here is left over; the next lines of this program say that it is over.
         for name in crds { try? await client.delete(ObjectReference(type: Self.crdType, namespace: nil, name: name)) }
         try? await client.delete(ObjectReference(type: Self.namespaceType, namespace: nil, name: namespace))
     }
 
-    /// Objects of full size that another manager owns: the operator reads them and touches none.
-    private func fill(_ client: KubernetesClient) async throws {
+    /// Objects that another manager owns: the operator reads them and touches none.
+    ///
+    /// - Parameter statusKeys: what of a finished job's status they have; nil: all of it, their full size.
+    func fill(_ client: KubernetesClient, statusKeys: Set<String>? = nil) async throws {
         let fixture = try JobFixture()
         let indices = NextIndex(limit: objectCount)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -91,7 +93,8 @@ struct RealCluster: Sendable {
                             object.set(nil, at: ["metadata", key])
                         }
                         object.set("kueue.x-k8s.io/multikueue", at: ["spec", "managedBy"])
-                        let status = object["status"] ?? [:]
+                        let whole = object["status"]?.objectValue ?? [:]
+                        let status = JSONValue.object(whole.filter { statusKeys?.contains($0.key) ?? true })
                         var stored = try await client.create(TrainingJob.resourceType, object)
                         stored["status"] = status
                         _ = try await client.send(
@@ -116,7 +119,7 @@ struct RealCluster: Sendable {
         return (try running.child.memory("VmRSS"), seconds)
     }
 
-    private func started(_ google: ServerProcess) throws -> OperatorChild {
+    func started(_ google: ServerProcess) throws -> OperatorChild {
         try OperatorChild(
             kubeconfig: kubeconfig, googleEndpoint: google.origin,
             log: "\(google.folder)/operator-\(Machine.nanoseconds).log",

@@ -5,6 +5,8 @@ let usage = """
     usage: Benchmarks kubernetes [--json] [--only NAME]… [--objects N] [--kubeconfig FILE]
            Benchmarks googlecloud [--json] [--objects N] [--latency-milliseconds N] [--in-flight N]
                                   [--discovery FOLDER]
+           Benchmarks compare --kubeconfig FILE [--informer PROGRAM] [--kopf PROGRAM --handlers FILE]
+                              [--objects N] [--rounds N] [--patches N]
            Benchmarks serving [--json] [--peer-python PATH] [--connections N] [--seconds S]
            Benchmarks training [--json] [--data DIR] [--peer-python PATH] [--rounds N] [--seeds N] [--epochs N]
            Benchmarks training --processes 1,2,4 [--json] [--data DIR]
@@ -17,6 +19,10 @@ let usage = """
       googlecloud
       --objects is 2,000, --latency-milliseconds 200 and --in-flight 64 unless given
       --discovery FOLDER  Google's discovery documents, instead of the environment's TRAINYARD_DISCOVERY
+
+      compare (Sources/Benchmarks/peers/run has all it needs)
+      the operator, a client-go informer and kopf in turns on one API server, in a namespace of their own
+      --objects is 10,000, --rounds 3 and --patches 2,000 unless given
 
       serving
       --peer-python PATH  a Python with torch, fastapi, uvicorn and safetensors; python3 unless given
@@ -145,6 +151,7 @@ do {
         let isComplete = await selection.run(into: &results)
         print(selection.isJSON ? results.json : results.table)
         if !isComplete { exit(1) }
+    case "compare": print(try await Comparison(arguments.dropFirst()).run())
     case "googlecloud":
         let (life, isJSON) = try ArtifactLife.parse(arguments.dropFirst())
         var results = Results()

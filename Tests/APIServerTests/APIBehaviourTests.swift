@@ -17,6 +17,15 @@ struct `a real API server` {
     }
 }
 
+/// The goldens a third time, with custom resources as a newer Kubernetes serves them.
+@Suite(.serialized, .enabled(if: Assets.extensions != nil, Assets.newerReason), RealServerTrait(isNewer: true))
+struct `custom resources of a newer API server` {
+    @Test(arguments: Scenario.all)
+    func `answer as the golden files say`(scenario: Scenario) async throws {
+        try await scenario.play(on: try #require(APIServer.shared))
+    }
+}
+
 extension Scenario {
-    static let all: [Scenario] = writes + patches + applies + deletes + reads + watches + errors + builtIns
+    static let all: [Scenario] = writes + patches + applies + deletes + reads + watches + errors + builtIns + rules
 }

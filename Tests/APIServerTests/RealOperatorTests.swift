@@ -31,7 +31,8 @@ private final class RealOperatorWorld {
             ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "trainyard-system"]])
         let cloud = SimulatedCloud(CloudConfiguration(clock: SystemClock(), inspection: .ofTests))
         cloudServer = try HTTPServer(host: "127.0.0.1", port: 0, handler: cloud)
-        try TestFiles.write(Self.kubeconfig(processes), to: "\(folder)/kubeconfig")
+        try TestFiles.write(
+            APIServer.kubeconfig(processes.origin, authority: processes.authorityPath), to: "\(folder)/kubeconfig")
         let executable = try #require(Self.programFolder()) + "/trainyard-operator"
         program = try LocalProcess(
             LocalProcess.Command(
@@ -57,24 +58,6 @@ private final class RealOperatorWorld {
             arguments.first
             ?? (count > 0 ? String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : "")
         return path.lastIndex(of: "/").map { String(path[..<$0]) }
-    }
-
-    private static func kubeconfig(_ processes: RealAPIServer) -> String {
-        """
-        apiVersion: v1
-        kind: Config
-        clusters:
-        - name: real
-          cluster: {server: "\(processes.origin)", certificate-authority: "\(processes.authorityPath)"}
-        users:
-        - name: admin
-          user: {token: "\(APIServer.adminToken)"}
-        contexts:
-        - name: real
-          context: {cluster: real, user: admin}
-        current-context: real
-
-        """
     }
 
     /// How the operator ended; nil while it runs.

@@ -25,6 +25,15 @@ import Testing
         #expect(try await program.ended() == .status(1))
         #expect(program.complaints == "Benchmarks: --objects: a number from 8 to 100000, please\n")
     }
+
+    @Test func `a comparison needs a server, and rounds that are a number`() async throws {
+        let program = try BenchmarkProgram(["compare", "--rounds", "0"])
+        #expect(try await program.ended() == .status(1))
+        #expect(program.complaints == "Benchmarks: --rounds: a number from 1 to 20, please\n")
+        let serverless = try BenchmarkProgram(["compare"])
+        #expect(try await serverless.ended() == .status(1))
+        #expect(serverless.complaints.hasPrefix("Benchmarks: --kubeconfig is needed\nusage: "))
+    }
 }
 
 /// The built program; it and what it started end with the test.

@@ -9,6 +9,8 @@ struct APIServer: Sendable {
     var version: String
     /// The minor version: 20 of v1.20.2.
     var minor: Int
+    /// That of what serves the built-in kinds: less than `minor` where a newer server has the custom resources alone.
+    var coreMinor: Int
     var isReal: Bool
     var transport: any HTTPTransport
     var origin: String
@@ -35,7 +37,7 @@ struct APIServer: Sendable {
         // Real time, so that masks know what is recent; moved by hand.
         let clock = VirtualClock(start: SystemClock().now)
         var configuration = ClusterConfiguration(
-            crds: [WidgetDefinition.json],
+            crds: [WidgetDefinition.json, GaugeDefinition.json],
             users: [
                 adminToken: SimulatedUser(name: "admin", groups: ["system:masters", "system:authenticated"]),
                 limitedToken: SimulatedUser(name: "limited", groups: ["system:authenticated"], rules: limitedRules),
@@ -43,13 +45,40 @@ struct APIServer: Sendable {
         configuration.snapshot = ["revision": 7_000_000, "objects": []]
         let cluster = try SimulatedCluster(configuration)
         let numbers = configuration.version.drop { !$0.isNumber }.split(separator: ".")
+        let minor = Int(numbers[1]) ?? 0
         return APIServer(
-            version: configuration.version, minor: Int(numbers[1]) ?? 0, isReal: false,
+            version: configuration.version, minor: minor, coreMinor: minor, isReal: false,
             transport: HandlerTransport(cluster), origin: "https://127.0.0.1:6443",
             advance: { duration in
                 clock.advance(by: duration)
                 await cluster.tick()
             }, compact: { cluster.compact() })
+    }
+
+    /// The minor version of what answers a path.
+    func minor(of path: String) -> Int {
+        let own = [
+            "/apis/example.dev", "/apis/rules.example.dev", "/apis/apiextensions.k8s.io", "/openapi", "/version",
+        ]
+        return own.contains(where: path.hasPrefix) || path == "/apis" ? minor : coreMinor
+    }
+
+    static func kubeconfig(_ origin: String, authority: String) -> String {
+        """
+        apiVersion: v1
+        kind: Config
+        clusters:
+        - name: real
+          cluster: {server: "\(origin)", certificate-authority: "\(authority)"}
+        users:
+        - name: admin
+          user: {token: "\(adminToken)"}
+        contexts:
+        - name: real
+          context: {cluster: real, user: admin}
+        current-context: real
+
+        """
     }
 
     func request(

@@ -14,6 +14,18 @@ enum Assets {
 
     static let reason: Comment = "no real API server: name a folder with kube-apiserver and etcd in KUBEBUILDER_ASSETS"
 
+    /// apiextensions-apiserver and etcd, in the folder that TRAINYARD_APIEXTENSIONS names: custom resources of a newer
+    /// Kubernetes, before the kube-apiserver.
+    static let extensions: String? = {
+        guard folder != nil, let text = getenv("TRAINYARD_APIEXTENSIONS") else { return nil }
+        let newer = String(cString: text)
+        let programs = ["apiextensions-apiserver", "etcd"].map { "\(newer)/\($0)" }
+        return programs.allSatisfy(LocalFiles.isExecutable) ? newer : nil
+    }()
+
+    static let newerReason: Comment =
+        "no newer API server: name a folder with apiextensions-apiserver and etcd in TRAINYARD_APIEXTENSIONS"
+
     static let openssl: String? = {
         let folders = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":")
         return folders.map { "\($0)/openssl" }.first(where: LocalFiles.isExecutable)

@@ -60,7 +60,8 @@ struct Masks {
         case "resourceVersion" where Masks.isNumber(text) && text != "0":
             // A list's revision is the store's, which others move too.
             let kind = parent["kind"]?.stringValue ?? ""
-            let isBookmark = parent.value(at: ["metadata", "creationTimestamp"]) == .null
+            let isBookmark =
+                parent["kind"] != nil && parent["metadata"] != nil && parent.value(at: ["metadata", "name"]) == nil
             if kind.hasSuffix("List") || kind == "Table" || isBookmark {
                 return "<revision>"
             }
@@ -119,8 +120,11 @@ struct Masks {
 
     private static func isNumber(_ text: String) -> Bool { !text.isEmpty && text.allSatisfy(\.isNumber) }
 
-    /// `3s`, as an age that depends on how fast the test ran.
+    /// `3s`, as an age that depends on how fast the test ran, or `2y325d`, as one that depends on the day.
     private static func isAge(_ text: String) -> Bool {
-        text.count <= 3 && text.last == "s" && isNumber(String(text.dropLast()))
+        if text.last == "d", let years = text.firstIndex(of: "y") {
+            return isNumber(String(text[..<years])) && isNumber(String(text[text.index(after: years)...].dropLast()))
+        }
+        return text.count <= 3 && text.last == "s" && isNumber(String(text.dropLast()))
     }
 }

@@ -5,35 +5,45 @@ import Synchronization
 
 @testable import Sandbox
 
-/// etcd and kube-apiserver as processes of this machine, on loopback, in a temporary folder.
+/// etcd and kube-apiserver as processes of this machine, on loopback, in a temporary folder; before them, where asked
+/// for, an apiextensions-apiserver of a newer Kubernetes, which serves the custom resources.
 final class RealAPIServer: Sendable {
     private struct Processes {
         var etcd: LocalProcess?
         var server: LocalProcess?
+        var extensions: LocalProcess?
     }
 
     let folder: String
     private let programs: String
+    private let extensions: String?
     private let port: Int
+    private let extensionsPort: Int
     private let etcdPort: Int
     private let peerPort: Int
     private let processes = Mutex(Processes())
 
     /// Where clients connect.
-    var origin: String { "https://127.0.0.1:\(port)" }
+    var origin: String { extensions == nil ? core.origin : "https://127.0.0.1:\(extensionsPort)" }
     /// The certificate authority to trust.
-    var authorityPath: String { "\(folder)/certificates/apiserver.crt" }
+    var authorityPath: String { extensions == nil ? core.authorityPath : "\(folder)/extensions/apiserver.crt" }
+    /// The kube-apiserver, whatever stands before it.
+    private var core: (origin: String, authorityPath: String) {
+        ("https://127.0.0.1:\(port)", "\(folder)/certificates/apiserver.crt")
+    }
 
-    private init(programs: String) throws {
+    private init(programs: String, extensions: String?) throws {
         self.programs = programs
+        self.extensions = extensions
         folder = try TestFiles.temporaryFolder()
-        (port, etcdPort, peerPort) = try FreePorts.three()
+        let ports = try FreePorts.some(4)
+        (port, etcdPort, peerPort, extensionsPort) = (ports[0], ports[1], ports[2], ports[3])
     }
 
     /// Starts both and waits until the server is ready. Another process may take a port just before us: three tries.
-    static func start(programs: String) async throws -> RealAPIServer {
+    static func start(programs: String, extensions: String? = nil) async throws -> RealAPIServer {
         for _ in 0..<2 {
-            let server = try RealAPIServer(programs: programs)
+            let server = try RealAPIServer(programs: programs, extensions: extensions)
             do {
                 try await server.launch()
                 return server
@@ -41,12 +51,14 @@ final class RealAPIServer: Sendable {
                 await server.stop()
             }
         }
-        let last = try RealAPIServer(programs: programs)
+        let last = try RealAPIServer(programs: programs, extensions: extensions)
         do {
             try await last.launch()
             return last
         } catch {
-            let log = TestFiles.tail("\(last.folder)/kube-apiserver.log") + TestFiles.tail("\(last.folder)/etcd.log")
+            let log = ["apiextensions-apiserver", "kube-apiserver", "etcd"].map {
+                TestFiles.tail("\(last.folder)/\($0).log")
+            }.joined()
             await last.stop()
             throw ArrangementFailure("\(error)\n\(log)")
         }
@@ -56,12 +68,19 @@ final class RealAPIServer: Sendable {
         try writeSecrets()
         try startEtcd()
         try startServer()
+        guard let extensions else { return try await waitUntilReady() }
+        // The one before asks the kube-apiserver for its namespaces at once.
+        try await waitUntilReady(core)
+        let process = try spawn("\(extensions)/apiextensions-apiserver", try extensionsArguments())
+        processes.withLock { $0.extensions = process }
         try await waitUntilReady()
     }
 
     /// What the logs say when one of the two has ended by itself.
     var failure: String? {
-        for (name, process) in processes.withLock({ [("kube-apiserver", $0.server), ("etcd", $0.etcd)] }) {
+        for (name, process) in processes.withLock({
+            [("apiextensions-apiserver", $0.extensions), ("kube-apiserver", $0.server), ("etcd", $0.etcd)]
+        }) {
             guard let outcome = process?.peek() else { continue }
             return "\(name) ended by itself, with code \(outcome.exitCode)\n" + TestFiles.tail("\(folder)/\(name).log")
         }
@@ -70,7 +89,7 @@ final class RealAPIServer: Sendable {
 
     /// Ends both and removes the folder.
     func stop() async {
-        for process in [processes.withLock(\.server), processes.withLock(\.etcd)] {
+        for process in processes.withLock({ [$0.extensions, $0.server, $0.etcd] }) {
             guard let process else { continue }
             await process.kill(now: Timestamp(seconds: 0))
             await TestFiles.waitForEnd(process)
@@ -86,7 +105,7 @@ final class RealAPIServer: Sendable {
     }
 
     func startServer() throws {
-        let process = try spawn("kube-apiserver", serverArguments)
+        let process = try spawn("\(programs)/kube-apiserver", serverArguments)
         processes.withLock { $0.server = process }
     }
 
@@ -96,7 +115,7 @@ final class RealAPIServer: Sendable {
         let client = "http://127.0.0.1:\(etcdPort)"
         let peer = "http://127.0.0.1:\(peerPort)"
         let process = try spawn(
-            "etcd",
+            "\(extensions ?? programs)/etcd",
             [
                 "--name=default", "--data-dir=\(folder)/etcd", "--listen-client-urls=\(client)",
                 "--advertise-client-urls=\(client)", "--listen-peer-urls=\(peer)",
@@ -120,11 +139,25 @@ final class RealAPIServer: Sendable {
         ]
     }
 
-    private func spawn(_ program: String, _ arguments: [String]) throws -> LocalProcess {
-        try LocalProcess(
+    private func extensionsArguments() throws -> [String] {
+        let kubeconfig = "\(folder)/core.kubeconfig"
+        try TestFiles.write(APIServer.kubeconfig(core.origin, authority: core.authorityPath), to: kubeconfig)
+        return [
+            "--etcd-servers=http://127.0.0.1:\(etcdPort)", "--etcd-compaction-interval=0", "--bind-address=127.0.0.1",
+            "--secure-port=\(extensionsPort)", "--cert-dir=\(folder)/extensions",
+            "--token-auth-file=\(folder)/tokens.csv", "--kubeconfig=\(kubeconfig)",
+            "--authorization-kubeconfig=\(kubeconfig)",
+            // The kube-apiserver has no policies to ask for.
+            "--disable-admission-plugins=MutatingAdmissionPolicy,ValidatingAdmissionPolicy",
+        ]
+    }
+
+    private func spawn(_ path: String, _ arguments: [String]) throws -> LocalProcess {
+        let name = path.split(separator: "/").last ?? ""
+        return try LocalProcess(
             LocalProcess.Command(
-                arguments: ["\(programs)/\(program)"] + arguments, environment: Assets.environment, directory: folder,
-                logPath: "\(folder)/\(program).log"))
+                arguments: [path] + arguments, environment: Assets.environment, directory: folder,
+                logPath: "\(folder)/\(name).log"))
     }
 
     private func writeSecrets() throws {
@@ -156,32 +189,42 @@ final class RealAPIServer: Sendable {
     // MARK: Readiness
 
     /// Waits up to two minutes: several suites may share two cores.
-    func waitUntilReady() async throws {
+    func waitUntilReady() async throws { try await waitUntilReady((origin, authorityPath)) }
+
+    private func waitUntilReady(_ server: (origin: String, authorityPath: String)) async throws {
         let clock = ContinuousClock()
         let deadline = clock.now + .seconds(120)
         while clock.now < deadline {
-            for process in [processes.withLock(\.etcd), processes.withLock(\.server)] {
-                if let outcome = process?.peek() {
-                    throw ArrangementFailure("a server ended at its start, with code \(outcome.exitCode)")
-                }
-            }
-            if TestFiles.exists(authorityPath), await isReady() { return }
+            if let failure { throw ArrangementFailure("a server ended at its start: \(failure)") }
+            if TestFiles.exists(server.authorityPath), await isReady(server) { return }
             try await Task.sleep(for: .milliseconds(100))
         }
-        throw ArrangementFailure("kube-apiserver was not ready within two minutes")
+        throw ArrangementFailure("\(server.origin) was not ready within two minutes")
     }
 
-    private func isReady() async -> Bool {
-        guard let transport = try? transport() else { return false }
-        var request = HTTPRequest(.get, HTTPURL(origin: origin, path: "/readyz"), timeout: .seconds(5))
+    private func isReady(_ server: (origin: String, authorityPath: String)) async -> Bool {
+        guard let transport = try? transport(authority: server.authorityPath) else { return false }
+        var request = HTTPRequest(.get, HTTPURL(origin: server.origin, path: "/readyz"), timeout: .seconds(5))
         request.headers["Authorization"] = "Bearer \(APIServer.adminToken)"
         let status = try? await transport.send(request).status
         await transport.shutDown()
         return status == 200
     }
 
-    func transport() throws -> CurlTransport {
-        try CurlTransport(options: CurlOptions(tls: CurlOptions.TLS(authority: .file(authorityPath))))
+    func transport() throws -> CurlTransport { try transport(authority: authorityPath) }
+
+    private func transport(authority: String) throws -> CurlTransport {
+        try CurlTransport(options: CurlOptions(tls: CurlOptions.TLS(authority: .file(authority))))
+    }
+
+    /// What the kube-apiserver itself says at /version.
+    func coreVersion() async throws -> JSONValue {
+        let transport = try transport(authority: core.authorityPath)
+        var request = HTTPRequest(.get, HTTPURL(origin: core.origin, path: "/version"), timeout: .seconds(30))
+        request.headers["Authorization"] = "Bearer \(APIServer.adminToken)"
+        let reply = try await transport.send(request)
+        await transport.shutDown()
+        return try JSONValue(parsing: reply.body)
     }
 
     /// Compacts etcd's history up to now, by its JSON gateway.

@@ -5,11 +5,15 @@ import Testing
 
 /// Starts one real API server for the whole suite and ends it with the suite.
 struct RealServerTrait: SuiteTrait, TestScoping {
+    /// Whether custom resources are those of a newer Kubernetes.
+    var isNewer = false
+
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
-        guard let programs = Assets.folder else { return try await function() }
-        let processes = try await RealAPIServer.start(programs: programs)
+        let extensions = isNewer ? Assets.extensions : nil
+        guard let programs = Assets.folder, !isNewer || extensions != nil else { return try await function() }
+        let processes = try await RealAPIServer.start(programs: programs, extensions: extensions)
         do {
             let server = try await APIServer.real(processes)
             try await APIServer.$shared.withValue(server) { try await function() }
@@ -29,14 +33,18 @@ extension APIServer {
     /// A running kube-apiserver with the widgets' definition and the limited user's role.
     static func real(_ processes: RealAPIServer) async throws -> APIServer {
         var server = APIServer(
-            version: "", minor: 0, isReal: true, transport: try processes.transport(), origin: processes.origin,
+            version: "", minor: 0, coreMinor: 0, isReal: true, transport: try processes.transport(),
+            origin: processes.origin,
             advance: { _ in }, compact: { try await processes.compact() })
         let version = try await server.arrange(.get, "/version")
         server.version = version["gitVersion"]?.stringValue ?? ""
-        server.minor = Int((version["minor"]?.stringValue ?? "").prefix(while: \.isNumber)) ?? 0
-        print("real API server: \(server.version)")
-        try await server.arrange(
-            .post, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", WidgetDefinition.json)
+        server.minor = number(version["minor"])
+        let core = try await processes.coreVersion()
+        server.coreMinor = number(core["minor"])
+        let others = core["gitVersion"]?.stringValue ?? ""
+        print("real API server: \(server.version)\(others == server.version ? "" : ", built-in kinds of \(others)")")
+        let definitions = server.minor < 30 ? [WidgetDefinition.json] : [WidgetDefinition.json, GaugeDefinition.json]
+        for definition in definitions { try await server.arrange(.post, Paths.definitions, definition) }
         try await server.arrange(
             .post, "/apis/rbac.authorization.k8s.io/v1/clusterroles",
             [
@@ -55,15 +63,19 @@ extension APIServer {
         return server
     }
 
+    private static func number(_ text: JSONValue?) -> Int {
+        Int((text?.stringValue ?? "").prefix(while: \.isNumber)) ?? 0
+    }
+
     /// A definition is served a moment after it is accepted, and the namespace `default` is made after the start.
     private func waitForWidgets() async throws {
         let clock = ContinuousClock()
         let deadline = clock.now + .seconds(30)
         while clock.now < deadline {
-            let replies = try await [
-                "/apis/example.dev/v1/widgets", "/api/v1/namespaces/default",
-            ].asyncMap { path in try await transport.send(request(.get, path)).status }
-            if replies == [200, 200] { return }
+            var paths = ["/apis/example.dev/v1/widgets", "/api/v1/namespaces/default"]
+            if minor >= 30 { paths.append("/apis/rules.example.dev/v1/gauges") }
+            let replies = try await paths.asyncMap { path in try await transport.send(request(.get, path)).status }
+            if replies.allSatisfy({ $0 == 200 }) { return }
             try await Task.sleep(for: .milliseconds(50))
         }
         throw ArrangementFailure("widgets were not served within 30 s")

@@ -94,6 +94,34 @@ final class Session {
         return Reply(status: 200, headers: HTTPHeaders(), json: json)
     }
 
+    /// Makes or replaces a CustomResourceDefinition; it is in force a moment later.
+    func define(_ definition: JSONValue) async throws {
+        let name = definition.value(at: ["metadata", "name"])?.stringValue ?? ""
+        let path = "\(Paths.definitions)/\(name)"
+        guard let current = try? await server.arrange(.get, path) else {
+            try await server.arrange(.post, Paths.definitions, definition)
+            return
+        }
+        var changed = current
+        changed["spec"] = definition["spec"]
+        try await server.arrange(.put, path, changed)
+    }
+
+    /// Repeats a request that is not compared until its status is as wanted, half a minute at most.
+    func waitUntil(_ method: HTTPMethod, _ path: String, _ body: JSONValue? = nil, is status: Int) async throws {
+        let clock = ContinuousClock()
+        let deadline = clock.now + .seconds(30)
+        let headers: HTTPHeaders = ["Accept": "application/json", "Content-Type": "application/json"]
+        while clock.now < deadline {
+            let request = server.request(
+                method, path.replacing("NS", with: namespace), body: body.map { resolved($0).serialized() } ?? [],
+                headers: headers)
+            if try await server.transport.send(request).status == status { return }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw ArrangementFailure("\(method.rawValue) \(path) was never answered with \(status)")
+    }
+
     private func call(
         _ method: HTTPMethod, _ path: String, bytes: [UInt8], shown: JSONValue?, _ options: Options
     ) async throws -> Reply {
@@ -110,7 +138,7 @@ final class Session {
         let json =
             isJSON ? try JSONValue(parsing: response.body) : isYAML ? try YAML.document(plain).json : .string(plain)
         let text = "\(response.status)\(shownHeaders(response.headers))\n\(shownBody(json, options))"
-        step(title(method, path, shown, options), text, changedIn: options.changedIn)
+        step(title(method, path, shown, options), text, changedIn: options.changedIn, path: path)
         return Reply(status: response.status, headers: response.headers, json: json)
     }
 
@@ -166,11 +194,15 @@ final class Session {
     }
 
     /// Adds a step of the test's own to the transcript.
-    func note(_ title: String, _ text: String, changedIn: Int? = nil) { step(title, text, changedIn: changedIn) }
+    func note(_ title: String, _ text: String, changedIn: Int? = nil) {
+        step(title, text, changedIn: changedIn, path: "/version")
+    }
 
-    private func step(_ request: String, _ reply: String, changedIn: Int?) {
-        let versions = (changedIn ?? since).map { server.minor < $0 ? "before 1.\($0)" : "from 1.\($0)" } ?? ""
-        transcript.steps.append(Transcript.Step(request: request, replies: [(versions, reply)]))
+    private func step(_ request: String, _ reply: String, changedIn: Int?, path: String) {
+        let minor = server.minor(of: path)
+        let versions = (changedIn ?? since).map { minor < $0 ? "before 1.\($0)" : "from 1.\($0)" } ?? ""
+        let isKnown = since.map { minor >= $0 } ?? true
+        transcript.steps.append(Transcript.Step(request: request, replies: [(versions, reply)], isCompared: isKnown))
     }
 
     /// The value with the scenario's namespace for every text `NS`.
@@ -190,11 +222,11 @@ final class Session {
     {
         let request = server.request(.get, path.replacing("NS", with: namespace), headers: ["Accept": accept])
         let stream = try await server.transport.open(request)
-        let watch = WatchSession(stream, name: name)
+        let watch = WatchSession(stream, name: name, path: path)
         watches.append(watch)
         step(
             "WATCH \(masks.text(HTTPURL.decoded(path) ?? path))", "\(stream.status)\(shownHeaders(stream.headers))",
-            changedIn: nil)
+            changedIn: nil, path: path)
         return watch
     }
 
@@ -214,7 +246,7 @@ final class Session {
             let masked = masks.masked(event)
             lines.append(PrettyJSON.text(only?(masked) ?? masked))
         }
-        step("EVENTS of \(watch.name): \(count)", lines.joined(separator: "\n"), changedIn: changedIn)
+        step("EVENTS of \(watch.name): \(count)", lines.joined(separator: "\n"), changedIn: changedIn, path: watch.path)
         return events
     }
 }
@@ -222,12 +254,14 @@ final class Session {
 /// The events of one watch, one after the other.
 final class WatchSession {
     let name: String
+    let path: String
     private let stream: HTTPStream
     private var buffer: [UInt8] = []
 
-    init(_ stream: HTTPStream, name: String) {
+    init(_ stream: HTTPStream, name: String, path: String) {
         self.stream = stream
         self.name = name
+        self.path = path
     }
 
     /// The next event, nil at the end. A minute of silence ends the watch, which is an issue.

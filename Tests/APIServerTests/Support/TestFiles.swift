@@ -64,11 +64,11 @@ enum TestFiles {
 
 /// Ports of loopback that were free a moment ago.
 enum FreePorts {
-    static func three() throws -> (Int, Int, Int) {
+    static func some(_ count: Int) throws -> [Int] {
         var sockets: [Int32] = []
         defer { sockets.forEach { close($0) } }
         var ports: [Int] = []
-        for _ in 0..<3 {
+        for _ in 0..<count {
             let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
             sockets.append(descriptor)
             var address = sockaddr_in()
@@ -83,6 +83,6 @@ enum FreePorts {
             guard code == 0 else { throw ArrangementFailure("no port is free on loopback") }
             ports.append(Int(UInt16(bigEndian: address.sin_port)))
         }
-        return (ports[0], ports[1], ports[2])
+        return ports
     }
 }

@@ -12,6 +12,8 @@ struct Transcript {
         var request: String
         /// By which versions they hold for: "", "before 1.22", "from 1.22".
         var replies: [(versions: String, text: String)]
+        /// False where what answered is too old for the scenario.
+        var isCompared = true
     }
 
     let name: String
@@ -74,9 +76,15 @@ struct Transcript {
                     "step \(index + 1) of '\(name)' is\n\(step.request)\nin the golden file\n\(expected.request)")
                 return
             }
+            guard step.isCompared else { continue }
             let reply = step.replies[0]
             let wanted = expected.replies.first { $0.versions == reply.versions }?.text
-            if wanted != reply.text {
+            if KnownDifferences.contains(name, step: index + 1, on: server) {
+                print("known difference on \(server.version): '\(name)', step \(index + 1)")
+                if wanted == reply.text {
+                    Issue.record("step \(index + 1) of '\(name)' is as wanted: take it off the list")
+                }
+            } else if wanted != reply.text {
                 Issue.record(
                     """
                     '\(name)', step \(index + 1), on \(server.version)\(server.isReal ? "" : " (simulated)"): \(step.request)
@@ -129,8 +137,12 @@ struct Transcript {
             let kept = before?.request == steps[index].request ? before?.replies ?? [] : []
             let own = steps[index].replies[0]
             if own.versions.isEmpty {
-                // Only a real server says what every version answers.
-                result.steps[index].replies = server.isReal ? [own] : kept
+                // Only a real server says what every version answers, and the oldest at hand is asked first.
+                result.steps[index].replies = server.isReal && server.minor == server.coreMinor ? [own] : kept
+                continue
+            }
+            guard steps[index].isCompared else {
+                result.steps[index].replies = kept
                 continue
             }
             let number = own.versions.split(separator: " ").last ?? ""

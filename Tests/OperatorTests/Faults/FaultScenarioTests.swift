@@ -88,6 +88,22 @@ import Testing
                     return nil
                 }
             }),
+        Scenario(
+            // Each connection counts as dead after five minutes without a byte; the next one is as dead.
+            testDescription: "every watch falls silent once it is open, for half an hour",
+            arm: { world in
+                let clock = world.clock
+                let start = clock.now
+                let next = Mutex(start)
+                world.transport.plan { _, request in
+                    guard clock.now < start + .seconds(1800), !request.isEvent else { return nil }
+                    return next.withLock { next in
+                        guard clock.now >= next else { return nil }
+                        next = clock.now + .seconds(306)
+                        return .holdWatches(seconds: 300)
+                    }
+                }
+            }),
         Scenario(testDescription: "two replicas believe to lead", arm: { $0.setTwin(true) }),
     ]
 

@@ -62,8 +62,8 @@ struct FieldError: Sendable, Hashable {
     /// Whether CEL rules are not tried once this is found: they could fail for the same reason only.
     var blocksRules: Bool {
         switch kind {
-        case .required, .typeInvalid, .tooLong, .tooMany: true
-        case .invalid, .notSupported, .duplicate, .forbidden: false
+        case .required, .typeInvalid, .tooLong, .tooMany, .notSupported: true
+        case .invalid, .duplicate, .forbidden: false
         }
     }
 

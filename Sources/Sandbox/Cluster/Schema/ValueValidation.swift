@@ -2,18 +2,9 @@ import Encoding
 
 /// Lengths, patterns and formats of strings.
 enum StringValidation {
+    /// The first of length and pattern that does not hold, and the format.
     static func errors(_ text: String, _ schema: Schema, path: String) -> [FieldError] {
-        var errors: [FieldError] = []
-        if let maximum = schema.limits.maxLength, text.unicodeScalars.count > maximum {
-            errors.append(FieldError(.tooLong, path, "may not be more than \(maximum) bytes"))
-        }
-        if let minimum = schema.limits.minLength, text.unicodeScalars.count < minimum {
-            errors.append(
-                SchemaValidation.invalid(path, .string(text), "should be at least \(minimum) chars long"))
-        }
-        if let pattern = schema.pattern, !pattern.matches(text) {
-            errors.append(SchemaValidation.invalid(path, .string(text), "should match '\(pattern.text)'"))
-        }
+        var errors = shapeError(text, schema, path: path).map { [$0] } ?? []
         if !StringFormat.accepts(text, schema.format) {
             let quoted = JSONValue.string(text).serializedText()
             errors.append(
@@ -22,6 +13,19 @@ enum StringValidation {
                     "\(path) in body must be of type \(schema.format): \(quoted)"))
         }
         return errors
+    }
+
+    private static func shapeError(_ text: String, _ schema: Schema, path: String) -> FieldError? {
+        if let maximum = schema.limits.maxLength, text.unicodeScalars.count > maximum {
+            return FieldError(.tooLong, path, "may not be more than \(maximum) bytes")
+        }
+        if let minimum = schema.limits.minLength, text.unicodeScalars.count < minimum {
+            return SchemaValidation.invalid(path, .string(text), "should be at least \(minimum) chars long")
+        }
+        if let pattern = schema.pattern, !pattern.matches(text) {
+            return SchemaValidation.invalid(path, .string(text), "should match '\(pattern.text)'")
+        }
+        return nil
     }
 }
 

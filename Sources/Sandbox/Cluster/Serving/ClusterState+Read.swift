@@ -14,6 +14,7 @@ extension ClusterState {
 
     /// One page, or the whole list.
     mutating func list(_ request: ResourceRequest) throws(StatusError) -> ObjectList {
+        try ListOptionChecks.list(request)
         let asked = try request.number("limit") ?? 0
         let match = request.query("resourceVersionMatch")
         let version = request.query("resourceVersion")
@@ -26,7 +27,7 @@ extension ClusterState {
             return try continuations.page(
                 token, limit: Int(asked), filter: filter, now: request.now, current: items, revision: store.revision)
         }
-        try checkVersion(version, match: match, request)
+        try checkVersion(version)
         // What the watch cache answers is not cut into pages.
         let limit = version == "0" ? 0 : Int(asked)
         if match == "Exact", let version {
@@ -45,28 +46,7 @@ extension ClusterState {
             matchingNamespace(request), filter: filter, limit: limit, revision: store.revision, now: request.now)
     }
 
-    private func checkVersion(
-        _ version: String?, match: String?, _ request: ResourceRequest
-    ) throws(StatusError) {
-        if let match {
-            let error: FieldError? =
-                if version == nil {
-                    FieldError(
-                        .forbidden, "resourceVersionMatch",
-                        "resourceVersionMatch is forbidden unless resourceVersion is provided")
-                } else if !["Exact", "NotOlderThan"].contains(match) {
-                    FieldError(
-                        .notSupported, "resourceVersionMatch", value: .string(match),
-                        "supported values: \"Exact\", \"NotOlderThan\", \"\"")
-                } else if match == "Exact", version == "0" {
-                    FieldError(
-                        .forbidden, "resourceVersionMatch",
-                        "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
-                } else {
-                    nil
-                }
-            if let error { throw .invalidOptions("ListOptions", [error]) }
-        }
+    private func checkVersion(_ version: String?) throws(StatusError) {
         guard let version, version != "0" else { return }
         let revision = try ClusterState.revision(version)
         guard revision <= store.revision else {
@@ -112,18 +92,10 @@ extension ClusterState {
 
     /// Starts a watch; what cannot be resumed begins with an ERROR event, as the watch cache does it.
     mutating func watch(_ request: ResourceRequest) throws(StatusError) -> Watcher {
+        try ListOptionChecks.watch(request)
         let filter = try request.filter()
         let resume = request.query("resourceVersion")
         let sendsInitialEvents = request.query("sendInitialEvents").map { $0 == "true" }
-        if sendsInitialEvents != nil, request.query("resourceVersionMatch") != "NotOlderThan" {
-            throw StatusError.invalid(
-                request.definition, "",
-                [
-                    FieldError(
-                        .forbidden, "resourceVersionMatch",
-                        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
-                ])
-        }
         let start = try ClusterState.revision(resume ?? "0")
         let timeout = max(1, try request.number("timeoutSeconds") ?? 1800)
         let fromScratch = start == 0 || sendsInitialEvents == true

@@ -146,8 +146,7 @@ struct Discovery: Sendable {
                     "resources": .array(definitions.map(aggregatedResource)),
                 ]
             }
-            let metadata: JSONValue =
-                group.isEmpty ? ["creationTimestamp": nil] : ["name": .string(group), "creationTimestamp": nil]
+            let metadata: JSONValue = group.isEmpty ? [:] : ["name": .string(group)]
             return ["metadata": metadata, "versions": .array(versions)]
         }
         return Documents.Document(

@@ -71,7 +71,7 @@ struct ResourceRequest: Sendable {
             errors.append(
                 FieldError(
                     .notSupported, "fieldValidation", value: .string(text),
-                    "supported values: \"Ignore\", \"Strict\", \"Warn\""))
+                    "supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""))
         }
         if kind == "PatchOptions", contentType == "application/apply-patch+yaml" {
             if query("fieldManager") == nil {

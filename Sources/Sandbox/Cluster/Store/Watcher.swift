@@ -160,7 +160,7 @@ final class Watcher: Sendable {
 
     /// A bookmark's object before it gets the watched kind.
     static func bookmark(revision: Int64) -> JSONValue {
-        ["metadata": ["resourceVersion": .string(String(max(revision, 1))), "creationTimestamp": nil]]
+        ["metadata": ["resourceVersion": .string(String(max(revision, 1)))]]
     }
 
     /// A change seen through the selectors: an object that begins to match is added, one that ceases is deleted.
