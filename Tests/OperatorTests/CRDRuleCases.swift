@@ -42,7 +42,7 @@ enum CRDRuleCases {
     static let artifact = ResourceType(
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
 
-    static let all = jobs + capacity + running + money + artifacts + jobUpdates + artifactUpdates
+    static let all = jobs + capacity + running + money + artifacts + artifactBuckets + jobUpdates + artifactUpdates
 
     static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil
@@ -151,7 +151,6 @@ enum CRDRuleCases {
         artifact("spec.bucketRef", ["name": "other"], "exactly one of bucket, bucketRef", rule: "spec#0"),
         artifact("spec.bucket", nil, "exactly one of bucket, bucketRef", rule: "spec#0"),
         artifact("spec.deletionPolicy", "Retain", rule: "spec#0", with: prefixMode),
-        artifact("spec.bucket.location", nil, "spec.bucket.location: Required value"),
         artifact("spec.bucket.name", "Capital", "spec.bucket.name"),
         artifact("spec.prefix", "models/a/"), artifact("spec.prefix", "models/a", "should match"),
         artifact("spec.prefix", "models/../a/", "should match"),
@@ -228,8 +227,7 @@ enum CRDRuleCases {
         (job, ["cleanup", "retainSeconds"]), (job, ["trainer", "volumes"]), (job, ["trainer", "volumeMounts"]),
         (job, ["trainer", "env", "valueFrom"]), (job, ["checkpoint", "resume"]),
         (job, ["inputs", "artifactRef", "version"]), (job, ["budget", "lowUtilization"]),
-        (job, ["tuning"]), (artifact, ["bucket", "managementPolicy"]),
-        (artifact, ["bucket", "autoclass"]), (artifact, ["bucket", "retention"]), (artifact, ["access"]),
-        (artifact, ["source"]),
+        (job, ["tuning"]), (artifact, ["bucket", "anywhereCacheZones"]), (artifact, ["access", "signedURLs"]),
+        (artifact, ["source", "uri"]), (artifact, ["source", "dvc"]),
     ]
 }

@@ -321,7 +321,7 @@ enum EndState {
     private static let dropped: Set<String> = [
         "cost", "activeSeconds", "message", "trainerStatus", "checkpoint", "generation", "metageneration", "digest",
         "summary", "count", "toStep", "fromStep", "hint", "node", "time", "nodes", "observedGeneration",
-        "logURL",
+        "logURL", "storage",
     ]
 
     static func masked(_ value: JSONValue) -> JSONValue {
