@@ -6,6 +6,7 @@ let usage = """
            Benchmarks googlecloud [--json] [--objects N] [--latency-milliseconds N] [--in-flight N]
                                   [--discovery FOLDER]
            Benchmarks training [--json] [--processes 1,2,4] [--data DIR]
+           Benchmarks transfer [--json] [--objects N] [--megabytes N] [--parallel N]
 
       kubernetes
       NAME: footprint, noop, latency, first-action, idle, failover, decode
@@ -18,6 +19,8 @@ let usage = """
 
       training
       --data DIR          a dataset of the MNIST family instead of noise
+
+      transfer            --objects is 1,000 and --megabytes (MiB, of all of them) 2,048 unless given
 
     """
 
@@ -127,6 +130,8 @@ do {
     let arguments = CommandLine.arguments.dropFirst()
     switch arguments.first {
     case "serve": try await ServerProcess.serve(Array(arguments.dropFirst()))
+    case "transfer-server": try await TransferServer.serve(Array(arguments.dropFirst()))
+    case "transfer": try await TransferSpeed(arguments.dropFirst()).run()
     case "training": try await TrainingThroughput(arguments.dropFirst()).run()
     case "kubernetes":
         let selection = try Selection(arguments.dropFirst())
