@@ -79,6 +79,7 @@ struct ArtifactLife: Sendable {
         orphans += stage.leftData(homes: homes)
 
         var touched = try stage.touchedDecoyObjects(homes: homes)
+        try await stage.removeDecoyObjects(homes: homes)
         orphans += try await stage.deleteHomes(homes)
         results.set(.requestsChecked, Double(world.cloud.inspectedRequestCount - planted.0))
         results.set(.requestsRefused, Double(world.cloud.refusedRequestCount - planted.1))

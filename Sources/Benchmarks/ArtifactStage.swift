@@ -231,6 +231,13 @@ final class ArtifactStage: Sendable {
         }.map { "gs://\($0.bucket)/\($0.name)" }
     }
 
+    /// Whoever planted them takes them away: a bucket that holds objects of others is not deleted.
+    func removeDecoyObjects(homes: [Int]) async throws {
+        for decoy in load.decoyObjects(homes: homes) {
+            try await storage.deleteObject(decoy.name, in: decoy.bucket)
+        }
+    }
+
     func touchedDecoyBuckets() async throws -> [String] {
         var touched: [String] = []
         for decoy in ArtifactLoad.decoyBuckets {

@@ -10,6 +10,7 @@ let usage = """
            Benchmarks serving [--json] [--peer-python PATH] [--connections N] [--seconds S]
            Benchmarks training [--json] [--data DIR] [--peer-python PATH] [--rounds N] [--seeds N] [--epochs N]
            Benchmarks training --processes 1,2,4 [--json] [--data DIR]
+           Benchmarks transfer [--json] [--objects N] [--megabytes N] [--parallel N]
 
       kubernetes
       NAME: footprint, noop, latency, first-action, idle, failover, decode
@@ -34,6 +35,8 @@ let usage = """
       --rounds N          each trains 50 batches a round; 9 unless given
       --seeds N           whole trainings of --epochs (5) epochs for the accuracy; 3 unless given, 0 for none
       --processes 1,2,4   ours alone, a batch of 256 shared by so many processes
+
+      transfer            --objects is 1,000 and --megabytes (MiB, of all of them) 2,048 unless given
 
     """
 
@@ -143,6 +146,8 @@ do {
     let arguments = CommandLine.arguments.dropFirst()
     switch arguments.first {
     case "serve": try await ServerProcess.serve(Array(arguments.dropFirst()))
+    case "transfer-server": try await TransferServer.serve(Array(arguments.dropFirst()))
+    case "transfer": try await TransferSpeed(arguments.dropFirst()).run()
     case "training": try await TrainingThroughput(arguments.dropFirst()).run()
     case "serving": try await ServingComparison(arguments.dropFirst()).run()
     case "kubernetes":

@@ -24,6 +24,8 @@ public struct OperatorConfiguration: Sendable, Hashable {
     /// How long pods that do not start may cost money.
     public var podStartGrace: Duration
     public var prices: PriceTable
+    /// IAM members beside the project's own service accounts that artifacts may give access to, by namespace; `*`: of all.
+    public var accessMembers: [String: Set<String>]
     /// E-mail address of the service account of the nodes that runs get; nil: the project's default.
     public var nodeServiceAccount: String?
 
@@ -32,7 +34,8 @@ public struct OperatorConfiguration: Sendable, Hashable {
         progressInterval: Duration = .seconds(30), pollInterval: Duration? = nil,
         createGrace: Duration = .seconds(90), capacityRetryInterval: Duration = .seconds(60),
         imagePullGrace: Duration = .seconds(120), podStartGrace: Duration = .seconds(900),
-        prices: PriceTable = .builtIn, nodeServiceAccount: String? = nil
+        prices: PriceTable = .builtIn, nodeServiceAccount: String? = nil,
+        accessMembers: [String: Set<String>] = [:]
     ) {
         self.cluster = cluster
         self.clusterUID = clusterUID
@@ -46,5 +49,6 @@ public struct OperatorConfiguration: Sendable, Hashable {
         self.podStartGrace = podStartGrace
         self.prices = prices
         self.nodeServiceAccount = nodeServiceAccount
+        self.accessMembers = accessMembers
     }
 }

@@ -111,7 +111,7 @@ struct OperatorProcess: Sendable {
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
             progressInterval: options.progressInterval, prices: prices,
-            nodeServiceAccount: options.nodeServiceAccount)
+            nodeServiceAccount: options.nodeServiceAccount, accessMembers: options.accessMembers)
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
         let storage = StorageClient(gated.with(tokens: tenantTokens(google, kubernetes: place.kubernetes)))
         addControllers(

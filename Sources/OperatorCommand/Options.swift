@@ -32,6 +32,8 @@ struct Options: Sendable, Equatable {
     var leakSweep = LeakSweepOptions()
     /// The Google service accounts that each namespace may ask for.
     var tenantAccounts: [String: Set<String>] = [:]
+    /// Whom the artifacts of each namespace may give access to, beside the project's service accounts.
+    var accessMembers: [String: Set<String>] = [:]
     var logLevel = LogLevel.info
 
     struct HealthAddress: Sendable, Equatable {
@@ -90,6 +92,9 @@ struct Options: Sendable, Equatable {
                                        commas; Cloud Storage is used as them, and the operator's own account needs
                                        roles/iam.serviceAccountTokenCreator on them. A namespace without the
                                        annotation is served with the operator's own account; default: none
+          --access-members LIST        whom GCSArtifacts may give access to beside the service accounts of the cluster's
+                                       project, as NAMESPACE=KIND:NAME (user:a@example.com, group:…), separated by
+                                       commas; the namespace * is all of them; default: none
           --log-level LEVEL            debug, info, warning or error; default info
           --version, --help
 
@@ -162,6 +167,7 @@ struct Options: Sendable, Equatable {
             }
             leakSweep.mode = mode
         case "--tenant-accounts": tenantAccounts = try Options.tenantAccounts(value)
+        case "--access-members": accessMembers = try Options.accessMembers(value)
         case "--log-level":
             guard let level = LogLevel(name: value) else {
                 throw UsageError(message: "--log-level: expected debug, info, warning or error")
@@ -192,6 +198,18 @@ struct Options: Sendable, Equatable {
             accounts[parts[0], default: []].insert(parts[1])
         }
         return accounts
+    }
+
+    private static func accessMembers(_ value: String) throws(UsageError) -> [String: Set<String>] {
+        var members: [String: Set<String>] = [:]
+        for entry in value.split(separator: ",", omittingEmptySubsequences: false) {
+            let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, !parts[0].isEmpty, parts[1].contains(":"), !parts[1].hasSuffix(":") else {
+                throw UsageError(message: "--access-members: expected NAMESPACE=KIND:NAME, found \(entry)")
+            }
+            members[parts[0], default: []].insert(parts[1])
+        }
+        return members
     }
 
     private static func loopback(_ value: String) throws(UsageError) -> String {

@@ -3,13 +3,14 @@ enum Invocation: Equatable, Sendable {
     case sandboxRun(SandboxRunOptions)
     case sandboxUp(SandboxUpOptions)
     case plan(PlanOptions)
+    case artifact(ArtifactOptions)
     case version
     case help(HelpTopic)
 }
 
 /// Which help text is printed.
 enum HelpTopic: String, Sendable, CaseIterable {
-    case overview, sandbox, plan
+    case overview, sandbox, plan, artifact
     case sandboxRun = "sandbox run"
     case sandboxUp = "sandbox up"
 }
@@ -74,13 +75,14 @@ extension Invocation {
         switch first {
         case "sandbox": self = try Invocation.sandbox(rest)
         case "plan": self = try Invocation.plan(rest)
+        case "artifact": self = try ArtifactOptions.parse(rest).map(Invocation.artifact) ?? .help(.artifact)
         case "version", "--version", "-V": self = try Invocation.alone(.version, first, rest)
         case "help": self = .help(try Invocation.topic(rest))
         case "--help", "-h": self = .help(.overview)
         default:
             throw UsageError(
                 message: "there is no command '\(first)'"
-                    + NearMatch.hint(first, ["sandbox", "plan", "version", "help"]),
+                    + NearMatch.hint(first, ["sandbox", "plan", "artifact", "version", "help"]),
                 topic: .overview)
         }
     }
@@ -212,7 +214,7 @@ extension Invocation {
 }
 
 /// Walks over arguments: `--name value`, `--name=value`, operands, and operands only after `--`.
-private struct ArgumentReader {
+struct ArgumentReader {
     enum Argument: Equatable {
         case option(String)
         case operand(String)

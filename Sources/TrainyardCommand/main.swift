@@ -30,6 +30,11 @@ func run(_ invocation: Invocation) async -> Int32 {
     case .plan(let options):
         return await PlanCommand(options: options, console: Console(descriptor: STDOUT_FILENO), complaints: errors)
             .run()
+    case .artifact(let options):
+        async let _: Void = forceOnSecondInterrupt(interrupts)
+        return await ArtifactCommand(
+            options: options, output: Console(descriptor: STDOUT_FILENO), complaints: errors, interrupts: interrupts
+        ).run()
     case .sandboxUp(let options):
         async let _: Void = forceOnSecondInterrupt(interrupts)
         return await SandboxUp(options: options, interrupts: interrupts, console: errors).run()

@@ -30,7 +30,8 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
             "--leader-election-namespace", "ops", "--lease-duration=4", "--renew-deadline", "2.5", "--retry-period=0.5",
             "--health-address", "[::1]:0", "--concurrency=8", "--recheck-seconds", "60",
             "--progress-interval-seconds=1.5", "--log-level", "debug", "--tenant-accounts",
-            "a=one@p1.iam.gserviceaccount.com,a=two@p1.iam.gserviceaccount.com,b=one@p1.iam.gserviceaccount.com")
+            "a=one@p1.iam.gserviceaccount.com,a=two@p1.iam.gserviceaccount.com,b=one@p1.iam.gserviceaccount.com",
+            "--access-members=a=user:me@example.com,*=group:all@example.com")
         #expect(
             command
                 == options {
@@ -55,6 +56,7 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
                         "a": ["one@p1.iam.gserviceaccount.com", "two@p1.iam.gserviceaccount.com"],
                         "b": ["one@p1.iam.gserviceaccount.com"],
                     ]
+                    $0.accessMembers = ["a": ["user:me@example.com"], "*": ["group:all@example.com"]]
                 })
     }
 
@@ -105,6 +107,9 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
         (
             required + ["--tenant-accounts", "a=one@p1.iam.gserviceaccount.com,b"],
             "--tenant-accounts: expected NAMESPACE=NAME@PROJECT.iam.gserviceaccount.com, found b"
+        ),
+        (
+            required + ["--access-members", "a=me"], "--access-members: expected NAMESPACE=KIND:NAME, found a=me"
         ),
         (
             required + ["--tenant-accounts", "a=me@example.com"],

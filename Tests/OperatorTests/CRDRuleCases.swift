@@ -43,7 +43,8 @@ enum CRDRuleCases {
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
 
     static let all =
-        jobs + capacity + running + money + sources + preflight + ending + artifacts + jobUpdates + artifactUpdates
+        jobs + capacity + running + money + sources + preflight + ending + artifacts + artifactBuckets + jobUpdates
+        + artifactUpdates
 
     static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil
@@ -152,7 +153,6 @@ enum CRDRuleCases {
         artifact("spec.bucketRef", ["name": "other"], "exactly one of bucket, bucketRef", rule: "spec#0"),
         artifact("spec.bucket", nil, "exactly one of bucket, bucketRef", rule: "spec#0"),
         artifact("spec.deletionPolicy", "Retain", rule: "spec#0", with: prefixMode),
-        artifact("spec.bucket.location", nil, "spec.bucket.location: Required value"),
         artifact("spec.bucket.name", "Capital", "spec.bucket.name"),
         artifact("spec.prefix", "models/a/"), artifact("spec.prefix", "models/a", "should match"),
         artifact("spec.prefix", "models/../a/", "should match"),
@@ -227,8 +227,7 @@ enum CRDRuleCases {
         (job, ["backend", "vertexAI"]), (job, ["backend", "cloudTPU"]),
         (job, ["checkpoint", "resume"]),
         (job, ["inputs", "artifactRef", "version"]), (job, ["budget", "lowUtilization"]),
-        (job, ["tuning"]), (artifact, ["bucket", "managementPolicy"]),
-        (artifact, ["bucket", "autoclass"]), (artifact, ["bucket", "retention"]), (artifact, ["access"]),
-        (artifact, ["source"]),
+        (job, ["tuning"]), (artifact, ["bucket", "anywhereCacheZones"]), (artifact, ["access", "signedURLs"]),
+        (artifact, ["source", "uri"]), (artifact, ["source", "dvc"]),
     ]
 }

@@ -39,6 +39,19 @@ import Testing
                     priceFile: "p.json"))
         ),
         ("help on plan", ["help", "plan"], .help(.plan)),
+        ("help on artifact", ["artifact", "-h"], .help(.artifact)),
+        ("ls", ["artifact", "ls", "gs://b/p/"], .artifact(ArtifactOptions(verb: .ls, place: "gs://b/p/"))),
+        (
+            "pull", ["artifact", "pull", "gs://b/p/", "here", "--version=v1", "--parallel", "4", "--json"],
+            .artifact(
+                ArtifactOptions(
+                    verb: .pull, place: "gs://b/p/", folder: "here", version: "v1", parallelism: 4, isJSON: true))
+        ),
+        (
+            "push", ["artifact", "push", "here", "gs://b/p/", "--endpoint", "http://127.0.0.1:1"],
+            .artifact(
+                ArtifactOptions(verb: .push, place: "gs://b/p/", folder: "here", endpoint: "http://127.0.0.1:1"))
+        ),
     ])
     func `is read`(_ name: String, _ arguments: [String], _ expected: Invocation) throws {
         #expect(try Invocation(arguments: arguments) == expected)
@@ -46,6 +59,29 @@ import Testing
 
     @Test(arguments: [
         ("unknown command", ["sandbx"], "there is no command 'sandbx'; did you mean 'sandbox'?", HelpTopic.overview),
+        ("artifact alone", ["artifact"], "artifact needs a command: ls, pull or push", .artifact),
+        (
+            "unknown artifact verb", ["artifact", "pul"], "there is no command 'artifact pul'; did you mean 'pull'?",
+            .artifact
+        ),
+        (
+            "no place", ["artifact", "ls", "b/p"],
+            "'b/p' is no place in Cloud Storage; write it like this: trainyard artifact ls gs://BUCKET/PREFIX/",
+            .artifact
+        ),
+        (
+            "push the wrong way", ["artifact", "push", "gs://b/p/", "here"],
+            "'here' is no place in Cloud Storage; write it like this: trainyard artifact push FOLDER gs://BUCKET/PREFIX/",
+            .artifact
+        ),
+        (
+            "pull nothing", ["artifact", "pull"],
+            "write it like this: trainyard artifact pull gs://BUCKET/PREFIX/ [FOLDER]", .artifact
+        ),
+        (
+            "too many at a time", ["artifact", "ls", "gs://b/", "--parallel", "99"],
+            "--parallel must be a number from 1 to 64, not '99'", .artifact
+        ),
         ("sandbox alone", ["sandbox"], "sandbox needs a command: run or up", .sandbox),
         ("unknown verb", ["sandbox", "rnu"], "there is no command 'sandbox rnu'; did you mean 'run'?", .sandbox),
         (

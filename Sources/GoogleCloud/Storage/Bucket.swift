@@ -14,6 +14,9 @@ public struct Bucket: Decodable, Sendable, Hashable {
     public var versioning: Versioning?
     public var softDeletePolicy: SoftDeletePolicy?
     public var lifecycle: Lifecycle?
+    public var autoclass: Autoclass?
+    public var retentionPolicy: RetentionPolicy?
+    public var encryption: BucketEncryption?
     public var timeCreated: String?
     public var updated: String?
     /// Which bucket of this name; what a restore asks for.
@@ -27,7 +30,8 @@ public struct Bucket: Decodable, Sendable, Hashable {
         name: String, projectNumber: Int64, metageneration: Int64, location: String? = nil,
         locationType: String? = nil, storageClass: String? = nil, labels: [String: String]? = nil,
         iamConfiguration: IAMConfiguration? = nil, versioning: Versioning? = nil,
-        softDeletePolicy: SoftDeletePolicy? = nil, lifecycle: Lifecycle? = nil, timeCreated: String? = nil,
+        softDeletePolicy: SoftDeletePolicy? = nil, lifecycle: Lifecycle? = nil, autoclass: Autoclass? = nil,
+        retentionPolicy: RetentionPolicy? = nil, encryption: BucketEncryption? = nil, timeCreated: String? = nil,
         updated: String? = nil
     ) {
         self.name = name
@@ -41,6 +45,9 @@ public struct Bucket: Decodable, Sendable, Hashable {
         self.versioning = versioning
         self.softDeletePolicy = softDeletePolicy
         self.lifecycle = lifecycle
+        self.autoclass = autoclass
+        self.retentionPolicy = retentionPolicy
+        self.encryption = encryption
         self.timeCreated = timeCreated
         self.updated = updated
     }
@@ -81,6 +88,39 @@ public struct SoftDeletePolicy: Codable, Sendable, Hashable {
     @Int64String public var retentionDurationSeconds: Int64
 
     public init(retentionDurationSeconds: Int64) { self.retentionDurationSeconds = retentionDurationSeconds }
+}
+
+/// Whether Cloud Storage itself moves objects to cheaper classes while nobody reads them.
+public struct Autoclass: Codable, Sendable, Hashable {
+    public var enabled: Bool
+    /// `NEARLINE` (the service's default) or `ARCHIVE`: how far down objects go.
+    public var terminalStorageClass: String?
+
+    public init(enabled: Bool, terminalStorageClass: String? = nil) {
+        self.enabled = enabled
+        self.terminalStorageClass = terminalStorageClass
+    }
+}
+
+/// For how long after their creation objects can be neither deleted nor overwritten.
+public struct RetentionPolicy: Codable, Sendable, Hashable {
+    /// Seconds; 1 to 3155760000.
+    @Int64String public var retentionPeriod: Int64
+    /// The service's: the policy can only grow, for ever.
+    public var isLocked: Bool?
+
+    public init(retentionPeriod: Int64, isLocked: Bool? = nil) {
+        self.retentionPeriod = retentionPeriod
+        self.isLocked = isLocked
+    }
+}
+
+/// The key that new objects are encrypted with.
+public struct BucketEncryption: Codable, Sendable, Hashable {
+    /// `projects/P/locations/L/keyRings/R/cryptoKeys/K`.
+    public var defaultKmsKeyName: String?
+
+    public init(defaultKmsKeyName: String?) { self.defaultKmsKeyName = defaultKmsKeyName }
 }
 
 /// At most 100 rules.

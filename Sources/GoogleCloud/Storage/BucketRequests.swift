@@ -12,11 +12,15 @@ public struct BucketConfiguration: Encodable, Sendable, Hashable {
     public var versioning: Versioning?
     public var softDeletePolicy: SoftDeletePolicy?
     public var lifecycle: Lifecycle?
+    public var autoclass: Autoclass?
+    public var retentionPolicy: RetentionPolicy?
+    public var encryption: BucketEncryption?
 
     public init(
         name: String, location: String, storageClass: String? = nil, labels: [String: String]? = nil,
         iamConfiguration: IAMConfiguration? = .locked, versioning: Versioning? = nil,
-        softDeletePolicy: SoftDeletePolicy? = nil, lifecycle: Lifecycle? = nil
+        softDeletePolicy: SoftDeletePolicy? = nil, lifecycle: Lifecycle? = nil, autoclass: Autoclass? = nil,
+        retentionPolicy: RetentionPolicy? = nil, encryption: BucketEncryption? = nil
     ) {
         self.name = name
         self.location = location
@@ -26,6 +30,9 @@ public struct BucketConfiguration: Encodable, Sendable, Hashable {
         self.versioning = versioning
         self.softDeletePolicy = softDeletePolicy
         self.lifecycle = lifecycle
+        self.autoclass = autoclass
+        self.retentionPolicy = retentionPolicy
+        self.encryption = encryption
     }
 }
 
@@ -39,10 +46,15 @@ public struct BucketPatch: Sendable, Hashable {
     public var softDeletePolicy: SoftDeletePolicy?
     /// `Lifecycle(rule: [])` removes all rules.
     public var lifecycle: Lifecycle?
+    public var autoclass: Autoclass?
+    /// A locked one can only be made longer.
+    public var retentionPolicy: RetentionPolicy?
+    public var encryption: BucketEncryption?
 
     public init(
         storageClass: String? = nil, labels: [String: String?]? = nil, iamConfiguration: IAMConfiguration? = nil,
-        versioning: Versioning? = nil, softDeletePolicy: SoftDeletePolicy? = nil, lifecycle: Lifecycle? = nil
+        versioning: Versioning? = nil, softDeletePolicy: SoftDeletePolicy? = nil, lifecycle: Lifecycle? = nil,
+        autoclass: Autoclass? = nil, retentionPolicy: RetentionPolicy? = nil, encryption: BucketEncryption? = nil
     ) {
         self.storageClass = storageClass
         self.labels = labels
@@ -50,6 +62,9 @@ public struct BucketPatch: Sendable, Hashable {
         self.versioning = versioning
         self.softDeletePolicy = softDeletePolicy
         self.lifecycle = lifecycle
+        self.autoclass = autoclass
+        self.retentionPolicy = retentionPolicy
+        self.encryption = encryption
     }
 
     /// Whether it changes nothing.
@@ -58,7 +73,8 @@ public struct BucketPatch: Sendable, Hashable {
 
 extension BucketPatch: Encodable {
     private enum CodingKeys: String, CodingKey {
-        case storageClass, labels, iamConfiguration, versioning, softDeletePolicy, lifecycle
+        case storageClass, labels, iamConfiguration, versioning, softDeletePolicy, lifecycle, autoclass
+        case retentionPolicy, encryption
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -71,5 +87,8 @@ extension BucketPatch: Encodable {
         try container.encodeIfPresent(versioning, forKey: .versioning)
         try container.encodeIfPresent(softDeletePolicy, forKey: .softDeletePolicy)
         try container.encodeIfPresent(lifecycle, forKey: .lifecycle)
+        try container.encodeIfPresent(autoclass, forKey: .autoclass)
+        try container.encodeIfPresent(retentionPolicy, forKey: .retentionPolicy)
+        try container.encodeIfPresent(encryption, forKey: .encryption)
     }
 }

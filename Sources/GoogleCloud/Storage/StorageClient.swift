@@ -72,6 +72,19 @@ extension StorageClient {
                     .adding("projection", "noAcl"), body: patch))
     }
 
+    /// Locks the bucket's retention policy: from then on nobody can shorten or remove it, and the bucket can be deleted
+    /// only when every object has outlived it. Maps to `POST storage/v1/b/B/lockRetentionPolicy?ifMetagenerationMatch=N`.
+    ///
+    /// - Throws: `.preconditionFailed` when the bucket has changed since it was read, `.invalid` when it has no policy.
+    public func lockRetentionPolicy(
+        ofBucket name: String, ifMetagenerationMatch metageneration: Int64
+    ) async throws(APIError) -> Bucket {
+        try await client.value(
+            call(
+                "buckets.lockRetentionPolicy", .post, ["b", .checked(.bucket, name), "lockRetentionPolicy"],
+                query: [HTTPURL.QueryItem]().adding("ifMetagenerationMatch", metageneration)))
+    }
+
     /// Deletes an empty bucket. Maps to `DELETE storage/v1/b/B?ifMetagenerationMatch=N`.
     ///
     /// - Throws: `.conflict` when objects (noncurrent versions count) are in it, `.preconditionFailed` when it has

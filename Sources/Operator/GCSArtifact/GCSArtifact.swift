@@ -24,7 +24,12 @@ public struct GCSArtifact: CustomResource, Codable {
         public var bucketRef: Reference?
         public var prefix: String?
         public var layout: Layout
+        public var source: Source?
         public var aliases: [Alias]?
+        public var verification: Verification?
+        public var access: Access?
+        public var budget: Budget?
+        public var driftPolicy: DriftPolicy = .correct
         public var deletionPolicy: DeletionPolicy
     }
 
@@ -75,10 +80,15 @@ public struct GCSArtifact: CustomResource, Codable {
         }
 
         public var name: String
-        public var location: String
+        public var managementPolicy: ManagementPolicy = .full
+        /// Nil only where the bucket is observed.
+        public var location: String?
         public var storageClass: StorageClass?
+        public var autoclass: Autoclass?
         public var versioning: Versioning?
         public var softDelete: SoftDelete?
+        public var retention: Retention?
+        public var kmsKeyName: String?
         public var lifecycleRules: [LifecycleRule]?
         public var labels: [String: String]?
     }
@@ -136,6 +146,8 @@ extension GCSArtifact {
             public var location: String?
             public var metageneration: String?
             public var owned: Bool?
+            /// Of `spec.bucket` when the bucket was last as described: a difference from then on is drift.
+            public var settingsHash: String?
 
             public init() {}
         }
@@ -194,6 +206,8 @@ extension GCSArtifact {
         @OrEmpty public var aliases: [AliasStatus]
         @OrEmpty public var versions: [Version]
         public var versionCount: Int?
+        public var storage: Storage?
+        @OrEmpty public var drift: [Drift]
         @OrEmpty public var resources: [CloudResource]
 
         public init() {
@@ -201,6 +215,7 @@ extension GCSArtifact {
             conditions = []
             aliases = []
             versions = []
+            drift = []
             resources = []
         }
 
@@ -210,6 +225,8 @@ extension GCSArtifact {
             status.observedGeneration = observedGeneration
             status.conditions = conditions
             status.uri = uri
+            // Without it a drifted bucket would be taken for a changed spec.
+            status.bucket = bucket
             status.latestVersion = latestVersion
             status.versions = versions
             status.versionCount = versionCount

@@ -43,7 +43,7 @@ enum GCSArtifactBucket {
         case .notLooked: nil
         case .absent: "\(bucket) is gone"
         case .forbidden(let message): "\(bucket) cannot be read: \(message)"
-        case .found: observation.ownBucket == nil ? "\(bucket) is not ours any more" : nil
+        case .found: observation.dataBucket == nil ? "\(bucket) is not ours any more" : nil
         }
     }
 
@@ -56,7 +56,7 @@ enum GCSArtifactBucket {
     /// A bucket that this operator made for an object of this name, which was deleted and left it (`Retain`): names are
     /// unique, so nobody else can still own it.
     static func adopting(_ observation: Observation) -> Decision? {
-        guard observation.spec.bucket != nil, observation.ownBucket == nil,
+        guard observation.spec.bucket?.isManaged == true, observation.ownBucket == nil,
             case .found(let bucket, isInProject: true) = observation.bucket,
             isRetained(bucket.labels, for: observation.owner, clusterUID: observation.configuration.clusterUID)
         else { return nil }
@@ -87,7 +87,7 @@ enum GCSArtifactBucket {
 
     /// Somebody else's bucket is never touched. The intent leaves the ledger: our create cannot have made it.
     static func notOurs(_ observation: Observation) -> Decision? {
-        guard let spec = observation.spec.bucket else { return nil }
+        guard let spec = observation.spec.bucket, spec.isManaged else { return nil }
         let why: String
         switch observation.bucket {
         case .notLooked, .absent: return nil
@@ -114,7 +114,7 @@ enum GCSArtifactBucket {
 
     /// The intent is in the ledger before the create is sent.
     static func recordingIntent(_ observation: Observation) -> Decision? {
-        guard let spec = observation.spec.bucket, observation.bucket == .absent else { return nil }
+        guard let spec = observation.spec.bucket, spec.isManaged, observation.bucket == .absent else { return nil }
         let reference = externalReference(spec.name)
         let known = observation.status.resources.first { $0.externalRef == reference }
         if known?.state == CloudResource.intent { return nil }
@@ -127,12 +127,14 @@ enum GCSArtifactBucket {
     }
 
     static func creating(_ observation: Observation) -> Decision? {
-        guard let spec = observation.spec.bucket, observation.bucket == .absent else { return nil }
+        guard let spec = observation.spec.bucket, spec.isManaged, observation.bucket == .absent else { return nil }
         if let renewed = renewedIntent(observation) {
             return .record(renewed, .waiting(.creatingBucket, "creating the bucket \(spec.name)"))
         }
         return Decision(
-            steps: [.cloud(.createBucket(configuration(spec, observation), owner: observation.owner))],
+            steps: [
+                .cloud(.createBucket(GCSArtifactSettings.configuration(spec, observation), owner: observation.owner))
+            ],
             status: observation.status,
             situation: .waiting(.creatingBucket, "creating the bucket \(spec.name)"),
             next: .after(nextLook(observation)))
@@ -157,104 +159,49 @@ enum GCSArtifactBucket {
     }
 
     static func locationMismatch(_ observation: Observation) -> Decision? {
-        guard let spec = observation.spec.bucket, let bucket = observation.ownBucket, let location = bucket.location,
-            location.uppercased() != spec.location.uppercased()
+        guard let spec = observation.spec.bucket, let bucket = observation.dataBucket, let location = bucket.location,
+            let wanted = spec.location, location.uppercased() != wanted.uppercased()
         else { return nil }
-        let message = "the bucket \(spec.name) is in \(location); a bucket cannot be moved to \(spec.location)"
+        let message = "the bucket \(spec.name) is in \(location); a bucket cannot be moved to \(wanted)"
         return Decision(status: observation.status, situation: .actionRequired(.locationMismatch, message))
     }
 
-    /// Settings that differ from the spec are set; a further difference is looked for after a while, so that a service
-    /// that writes a setting in its own way is not asked without end.
-    static func updating(_ observation: Observation) -> Decision? {
-        guard let bucket = observation.ownBucket, observation.spec.bucket != nil else { return nil }
-        let patch = difference(bucket, observation)
-        if patch.isEmpty { return nil }
+    /// A bucket that the object only uses: there, to be seen, and, where versions are written to it, in our project.
+    static func observed(_ observation: Observation) -> Decision? {
+        guard let spec = observation.spec.bucket, !spec.isManaged else { return nil }
+        let problem: (GCSArtifactReason, String)
+        switch observation.bucket {
+        case .notLooked: return nil
+        case .absent:
+            problem = (
+                .bucketNotReady,
+                "there is no bucket \(spec.name), and managementPolicy Observe does not create it: create it, or make this "
+                    + "object again with managementPolicy Full"
+            )
+        case .forbidden(let message):
+            problem = (.permissionDenied, "the bucket \(spec.name) cannot be read: \(message)")
+        case .found(_, let isInProject):
+            guard !isInProject, observation.spec.layout != .flat else {
+                return locationMismatch(observation)
+            }
+            problem = (
+                .bucketNotOurs,
+                "the bucket \(spec.name) belongs to another project: versions are not written there; layout Flat reads it"
+            )
+        }
         return Decision(
-            steps: [
-                .cloud(
-                    .patchBucket(
-                        bucket.name, patch, metageneration: bucket.metageneration, owner: observation.owner))
-            ],
-            status: observation.status,
-            situation: .waiting(.updatingBucket, "setting \(patch.fieldNames.joined(separator: ", "))"),
-            next: .after(observation.configuration.pollInterval))
+            status: observation.status, situation: .actionRequired(problem.0, problem.1),
+            next: .after(GCSArtifactPlan.slowRecheck))
     }
 
-    // MARK: Settings
-
-    /// The bucket as it is created.
-    static func configuration(_ spec: GCSArtifact.Bucket, _ observation: Observation) -> BucketConfiguration {
-        BucketConfiguration(
-            name: spec.name, location: spec.location, storageClass: spec.storageClass?.apiValue,
-            labels: labels(observation), iamConfiguration: .locked,
-            versioning: spec.versioning.map { Versioning(enabled: $0.enabled) },
-            softDeletePolicy: spec.softDelete.map {
-                SoftDeletePolicy(retentionDurationSeconds: Int64($0.retentionSeconds))
-            },
-            lifecycle: spec.lifecycleRules.map { Lifecycle(rule: $0.map(rule)) })
-    }
-
-    /// What must change; only what the user set, our labels and the access settings are compared.
-    static func difference(_ bucket: Bucket, _ observation: Observation) -> BucketPatch {
-        guard let spec = observation.spec.bucket else { return BucketPatch() }
-        let wanted = configuration(spec, observation)
-        var patch = BucketPatch()
-        if let storageClass = wanted.storageClass, storageClass != bucket.storageClass {
-            patch.storageClass = storageClass
-        }
-        let labels = (wanted.labels ?? [:]).filter { bucket.labels?[$0.key] != $0.value }
-        if !labels.isEmpty { patch.labels = labels.mapValues { $0 } }
-        if bucket.iamConfiguration?.uniformBucketLevelAccess?.enabled != true
-            || bucket.iamConfiguration?.publicAccessPrevention != "enforced"
-        {
-            patch.iamConfiguration = .locked
-        }
-        if let versioning = wanted.versioning, versioning.enabled != (bucket.versioning?.enabled ?? false) {
-            patch.versioning = versioning
-        }
-        if let softDelete = wanted.softDeletePolicy,
-            softDelete.retentionDurationSeconds != bucket.softDeletePolicy?.retentionDurationSeconds ?? 0
-        {
-            patch.softDeletePolicy = softDelete
-        }
-        // The rules' order means nothing.
-        if let lifecycle = wanted.lifecycle, Set(lifecycle.rule ?? []) != Set(bucket.lifecycle?.rule ?? []) {
-            patch.lifecycle = lifecycle
-        }
-        return patch
-    }
-
-    /// The user's and ours; ours win.
-    private static func labels(_ observation: Observation) -> [String: String] {
-        (observation.spec.bucket?.labels ?? [:]).merging(
-            ownLabels(observation.owner, clusterUID: observation.configuration.clusterUID)
-        ) { $1 }
-    }
-
-    private static func rule(_ rule: GCSArtifact.LifecycleRule) -> LifecycleRule {
-        let condition = rule.condition
-        return LifecycleRule(
-            action: .init(type: rule.action.type.rawValue, storageClass: rule.action.storageClass?.apiValue),
-            condition: .init(
-                age: condition.ageDays, createdBefore: condition.createdBefore,
-                customTimeBefore: condition.customTimeBefore, noncurrentTimeBefore: condition.noncurrentTimeBefore,
-                daysSinceCustomTime: condition.daysSinceCustomTime,
-                daysSinceNoncurrentTime: condition.daysSinceNoncurrentTime, isLive: condition.isLive,
-                numNewerVersions: condition.numNewerVersions, matchesPrefix: condition.matchesPrefix,
-                matchesSuffix: condition.matchesSuffix,
-                matchesStorageClass: condition.matchesStorageClass?.map(\.apiValue)))
-    }
-}
-
-extension BucketPatch {
-    /// What it changes, for people.
-    fileprivate var fieldNames: [String] {
-        [
-            storageClass.map { _ in "storageClass" }, labels.map { _ in "labels" },
-            iamConfiguration.map { _ in "uniform access and public access prevention" },
-            versioning.map { _ in "versioning" }, softDeletePolicy.map { _ in "softDelete" },
-            lifecycle.map { _ in "lifecycleRules" },
-        ].compactMap { $0 }
+    /// Another object has this bucket: exactly one manages it.
+    static func managementConflict(_ observation: Observation) -> Decision? {
+        guard let other = observation.manager, let name = observation.spec.bucket?.name else { return nil }
+        let message =
+            "the bucket \(name) is managed by \(other), which was here first: use bucketRef and a prefix of your own, or "
+            + "managementPolicy Observe"
+        return Decision(
+            status: observation.status, situation: .actionRequired(.managementConflict, message),
+            next: .after(GCSArtifactPlan.slowRecheck))
     }
 }

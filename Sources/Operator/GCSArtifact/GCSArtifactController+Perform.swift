@@ -18,6 +18,9 @@ extension GCSArtifactController {
         case .patchBucket(let name, let patch, let metageneration, let owner):
             try await requireOurs(name, owner: owner)
             _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
+        case .lockRetention(let name, let seconds, let metageneration, let owner):
+            try await lock(name, seconds, metageneration, owner)
+        case .setBindings(let bindings, let bucket, let owner): try await setBindings(bindings, of: bucket, owner)
         case .adoptBucket(let name, let metageneration, let owner): try await adopt(name, metageneration, owner)
         case .writeManifest(let bytes, let place, _): try await write(bytes, to: place)
         case .deleteObjects(let objects, let bucket, let owner):
@@ -64,7 +67,27 @@ extension GCSArtifactController {
         _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
     }
 
+    /// Locks, if the object, read live, still asks for exactly this: there is no way back.
+    private func lock(
+        _ name: String, _ seconds: Int64, _ metageneration: Int64, _ owner: ObjectReference
+    ) async throws(APIError) {
+        let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
+        let bucket = try await requireOurs(name, owner: owner)
+        guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
+            live.spec.bucket?.retention == .init(retentionSeconds: seconds, locked: true),
+            bucket.retentionPolicy?.retentionPeriod == seconds
+        else { throw changed("the retention of \(name) is not to be locked any more") }
+        guard bucket.retentionPolicy?.isLocked != true else { return }
+        _ = try await storage.lockRetentionPolicy(ofBucket: name, ifMetagenerationMatch: metageneration)
+    }
+
+    /// The look that the plan went by may be some seconds old: whose the bucket is now is asked once more.
     private func write(_ bytes: [UInt8], to place: StorageURI) async throws(APIError) {
+        let bucket = try await storage.bucket(place.bucket)
+        if !GCSArtifactBucket.isOurs(bucket.labels, ownerUID: nil, clusterUID: configuration.clusterUID) {
+            // Without our label it is one that is only observed, which the plan accepts in our own project.
+            guard try await isInProject(bucket) else { throw changed("the bucket \(place.bucket) is not ours") }
+        }
         do throws(APIError) {
             let options = UploadOptions(contentType: "application/json", ifGenerationMatch: 0)
             _ = try await storage.upload(bytes, to: place.path, in: place.bucket, options: options)
@@ -106,7 +129,7 @@ extension GCSArtifactController {
     ///
     /// - Throws: `.conflict` when it does not: then everything is looked at again.
     @discardableResult
-    private func requireOurs(_ name: String, owner: ObjectReference?) async throws(APIError) -> Bucket {
+    func requireOurs(_ name: String, owner: ObjectReference?) async throws(APIError) -> Bucket {
         let bucket = try await storage.bucket(name)
         guard
             GCSArtifactBucket.isOurs(
@@ -131,7 +154,7 @@ extension GCSArtifactController {
         return live
     }
 
-    private func changed(_ message: String) -> APIError {
+    func changed(_ message: String) -> APIError {
         APIError(.conflict, operation: "GCSArtifact", message: message)
     }
 }

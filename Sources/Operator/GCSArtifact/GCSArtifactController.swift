@@ -12,15 +12,16 @@ public final class GCSArtifactController: Controller {
     public typealias Object = GCSArtifact
 
     /// Files of one version.
-    private static let maximumFileCount = 20_000
-    private static let maximumManifestBytes = 16 << 20
+    static let maximumFileCount = 20_000
+    static let maximumManifestBytes = 16 << 20
     /// How old a shared look at a bucket may be.
     private static let lookAge: Duration = .seconds(2)
 
     let configuration: OperatorConfiguration
     let kubernetes: KubernetesClient
     let storage: StorageClient
-    private let clock: any WallClock
+    let clock: any WallClock
+    let looks = LookTimes()
     private let artifacts: ObjectStore<GCSArtifact>
     private let places: ArtifactPlaces
     private let jobs: ObjectStore<TrainingJob>
@@ -85,22 +86,27 @@ extension GCSArtifactController {
             return observation
         }
         observation.referenced = referenced(by: object)
+        observation.manager = manager(before: object)
         observation.conflict = conflict(with: object)
-        guard observation.conflict == nil else { return observation }
+        guard observation.manager == nil, observation.conflict == nil else { return observation }
         // In prefix mode too: what somebody did to the bucket since its own artifact looked is seen before data goes there.
         let referenced = observation.referenced?.isReady == true ? observation.referenced?.bucket : nil
         if let name = object.spec.bucket?.name ?? referenced, GoogleNames.isBucket(name) {
             let place = object.spec.bucket == nil ? ObjectKey(namespace: object.metadata.namespace, name: name) : nil
             observation.bucket = try await bucket(name, known: object.status?.bucket, sharedAs: place)
         }
+        try await observePolicy(&observation)
         try await observeRuns(&observation)
+        try await observeUploads(&observation)
+        observation.runs.sort { ($0.completionTime, $0.id) < ($1.completionTime, $1.id) }
+        try await observeContents(&observation)
         return observation
     }
 
     /// - Parameters:
     ///   - known: as the status has it; saves the question for the project once that is settled.
     ///   - key: an answer that somebody with this key got some seconds ago will do.
-    private func bucket(
+    func bucket(
         _ name: String, known: GCSArtifact.Status.BucketStatus?, sharedAs key: ObjectKey? = nil
     ) async throws(APIError) -> BucketObservation {
         let bucket: Bucket
@@ -130,7 +136,7 @@ extension GCSArtifactController {
     }
 
     /// Labels can be set by anybody on a bucket of theirs: only one that our project lists can be ours.
-    private func isInProject(_ bucket: Bucket) async throws(APIError) -> Bool {
+    func isInProject(_ bucket: Bucket) async throws(APIError) -> Bool {
         if let number = projectNumber.withLock({ $0 }) { return bucket.projectNumber == number }
         let own = try await storage.buckets(project: configuration.cluster.project, prefix: bucket.name)
         guard own.contains(where: { $0.name == bucket.name && $0.projectNumber == bucket.projectNumber }) else {
@@ -149,14 +155,32 @@ extension GCSArtifactController {
         let isCurrent = other.status?.observedGeneration == other.metadata.generation
         return ReferencedBucket(
             name: name, bucket: other.spec.bucket?.name, isReady: ready?.status == .true && isCurrent,
+            isObserved: other.spec.bucket?.isManaged == false,
             message: ready?.message ?? "it was not looked at yet")
+    }
+
+    /// An older artifact that makes and changes the bucket that this one wants to make and change.
+    private func manager(before object: GCSArtifact) -> String? {
+        guard let bucket = object.spec.bucket, bucket.isManaged, let place = place(of: object) else { return nil }
+        return places.keys(near: place).compactMap { key -> String? in
+            guard let other = artifacts[key], other.metadata.uid != object.metadata.uid,
+                other.spec.bucket?.name == bucket.name, other.spec.bucket?.isManaged == true,
+                Self.isOlder(other, than: object)
+            else { return nil }
+            return "\(other.metadata.namespace ?? "")/\(other.metadata.name)"
+        }.min()
+    }
+
+    /// Writes nothing there, so that it is in nobody's way.
+    private static func onlyReads(_ artifact: GCSArtifact) -> Bool {
+        artifact.spec.bucket?.isManaged == false && artifact.spec.layout == .flat
     }
 
     /// An older artifact whose place is ours, contains ours, or lies in ours.
     private func conflict(with object: GCSArtifact) -> String? {
-        guard let place = place(of: object) else { return nil }
+        guard let place = place(of: object), !Self.onlyReads(object) else { return nil }
         return places.keys(near: place).compactMap { key -> String? in
-            guard let other = artifacts[key], other.metadata.uid != object.metadata.uid,
+            guard let other = artifacts[key], other.metadata.uid != object.metadata.uid, !Self.onlyReads(other),
                 Self.isOlder(other, than: object), let theirs = self.place(of: other), theirs.bucket == place.bucket,
                 theirs.path.hasPrefix(place.path) || place.path.hasPrefix(theirs.path)
             else { return nil }
@@ -172,18 +196,22 @@ extension GCSArtifactController {
         return bucket.flatMap { StorageURI(bucket: $0, path: artifact.spec.prefix ?? "") }
     }
 
+    /// Creation times are whole seconds: of two that were made within one, the one that is in place was first.
     private static func isOlder(_ left: GCSArtifact, than right: GCSArtifact) -> Bool {
         let (leftTime, rightTime) = (
             left.metadata.creationTimestamp ?? .distantPast, right.metadata.creationTimestamp ?? .distantPast
         )
-        return (leftTime, left.metadata.ownerUID) < (rightTime, right.metadata.ownerUID)
+        let (leftRank, rightRank) = (left.status?.uri == nil ? 1 : 0, right.status?.uri == nil ? 1 : 0)
+        return (leftTime, leftRank, left.metadata.ownerUID) < (rightTime, rightRank, right.metadata.ownerUID)
     }
 
     // MARK: Runs
 
     private func observeRuns(_ observation: inout GCSArtifactObservation) async throws(APIError) {
         let artifact = observation.artifact
-        guard artifact.spec.layout != .flat, observation.ownBucket != nil, let place = observation.place else { return }
+        guard artifact.spec.layout != .flat, observation.dataBucket != nil, let place = observation.place else {
+            return
+        }
         let candidates = jobs.objects(in: artifact.metadata.namespace) { job in
             Self.isVerified(job) && job.spec.outputs?.artifactRef.name == artifact.metadata.name
         }
@@ -192,12 +220,12 @@ extension GCSArtifactController {
                 !GCSArtifactVersions.isKnown(run.id, completed: run.completionTime, in: observation.status)
             else { continue }
             run.manifest = try await manifest(of: run, in: place)
+            if case .absent(let files) = run.manifest { try await lookAtModel(&run, files, artifact) }
             observation.runs.append(run)
         }
-        observation.runs.sort { ($0.completionTime, $0.id) < ($1.completionTime, $1.id) }
     }
 
-    private func manifest(of run: VerifiedRun, in place: StorageURI) async throws(APIError) -> ManifestObservation {
+    func manifest(of run: VerifiedRun, in place: StorageURI) async throws(APIError) -> ManifestObservation {
         guard let manifest = GCSArtifactManifest.place(version: run.id, in: place) else { return .absent(files: [:]) }
         do throws(APIError) {
             let limit = Self.maximumManifestBytes
@@ -213,19 +241,23 @@ extension GCSArtifactController {
 
     private func files(of run: VerifiedRun) async throws(APIError) -> ManifestObservation {
         do throws(APIError) {
-            let query = ObjectQuery(prefix: run.prefix.path, limit: Self.maximumFileCount)
-            var files: [String: OutputFile] = [:]
-            for object in try await storage.objects(in: run.prefix.bucket, query).objects {
-                let path = String(object.name.dropFirst(run.prefix.path.count))
-                guard GCSArtifactVersions.isVersioned(path) else { continue }
-                files[path] = OutputFile(
-                    sizeBytes: object.size, crc32c: object.crc32c ?? "", generation: object.generation)
-            }
-            return .absent(files: files)
+            return .absent(files: try await files(below: run.prefix))
         } catch {
             if error.code == .cancelled { throw error }
             return .unreadable(error)
         }
+    }
+
+    /// By relative path.
+    func files(below place: StorageURI) async throws(APIError) -> [String: OutputFile] {
+        let query = ObjectQuery(prefix: place.path, limit: Self.maximumFileCount)
+        var files: [String: OutputFile] = [:]
+        for object in try await storage.objects(in: place.bucket, query).objects {
+            let path = String(object.name.dropFirst(place.path.count))
+            guard GCSArtifactVersions.isVersioned(path) else { continue }
+            files[path] = OutputFile(sizeBytes: object.size, crc32c: object.crc32c ?? "", generation: object.generation)
+        }
+        return files
     }
 
     // MARK: Deletion
@@ -233,6 +265,7 @@ extension GCSArtifactController {
     /// From what was really created: the place in the status, not what the spec refers to.
     private func observeDeletion(_ observation: inout GCSArtifactObservation) async throws(APIError) {
         let artifact = observation.artifact
+        try await observeGrants(&observation)
         guard artifact.spec.deletionPolicy != .retain else { return }
         observation.isKindGoing = try await isKindGoing()
         guard !observation.isKindGoing else { return }
@@ -245,12 +278,15 @@ extension GCSArtifactController {
         observation.bucket = try await bucket(name, known: artifact.status?.bucket)
         guard observation.ownBucket != nil else { return }
         observation.users = users(of: artifact)
-        let prefix = artifact.spec.deletionPolicy == .deleteBucket ? nil : artifact.spec.prefix
+        let prefix = artifact.spec.prefix
         guard prefix?.isEmpty != true, observation.isDeletionConfirmed, observation.users.isEmpty else { return }
         let query = ObjectQuery(prefix: prefix, versions: true, pageSize: GCSArtifactDeletion.batchSize)
         observation.contents = try await storage.firstObjects(in: name, query).map {
             ObjectGeneration(name: $0.name, generation: $0.generation)
         }
+        guard observation.contents.isEmpty, prefix != nil, artifact.spec.deletionPolicy == .deleteBucket else { return }
+        let rest = ObjectQuery(versions: true, pageSize: 1)
+        observation.stranger = try await storage.firstObjects(in: name, rest).first?.name
     }
 
     /// Whether the definition of GCSArtifacts is being deleted, read live. Not to know is an error: data is deleted only

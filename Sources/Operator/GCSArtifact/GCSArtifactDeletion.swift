@@ -17,6 +17,7 @@ enum GCSArtifactDeletion {
         // With the definition of the kind go all objects. That is no wish to lose data, whatever the policy and the
         // annotation say: it stays, as with Retain.
         if observation.isKindGoing { return finalized(observation) }
+        if let decision = GCSArtifactAccess.revoking(observation) { return decision }
         let policy = observation.spec.deletionPolicy
         let wasThere = observation.status.uri != nil || !observation.status.resources.isEmpty
         if policy == .retain || !wasThere { return finalized(observation) }
@@ -80,6 +81,12 @@ enum GCSArtifactDeletion {
                 status: observation.status, situation: .deleting("deleting objects"), next: .after(.zero))
         }
         guard observation.spec.deletionPolicy == .deleteBucket else { return finalized(observation) }
+        if let stranger = observation.stranger {
+            return blocked(
+                .bucketNotEmpty,
+                "\(observation.prefix) is empty, but the bucket \(bucket.name) also holds \(stranger), which is not this "
+                    + "object's: remove what is left, or set deletionPolicy to DeleteObjects", observation)
+        }
         return Decision(
             steps: [.cloud(.deleteBucket(bucket.name, owner: observation.owner))], status: observation.status,
             situation: .deleting("deleting the bucket \(bucket.name)"), next: .after(.zero))

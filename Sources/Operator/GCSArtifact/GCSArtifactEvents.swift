@@ -4,7 +4,8 @@ import Kubernetes
 /// Events as a function of what changed: each is told once, after the status that says the same was written.
 enum GCSArtifactEvents {
     static func events(from old: GCSArtifact.Status, to new: GCSArtifact.Status) -> [Event] {
-        bucketChanged(old, new) + versionsPublished(old, new) + aliasesMoved(old, new) + stalled(old, new)
+        bucketChanged(old, new) + drifted(old, new) + versionsPublished(old, new) + aliasesMoved(old, new)
+            + versionsChanged(old, new) + stalled(old, new)
     }
 
     private static func bucketChanged(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
@@ -18,8 +19,20 @@ enum GCSArtifactEvents {
                     message: ready?.message ?? "")
             ]
         }
-        guard new.bucket?.owned == true, old.bucket?.owned != true, let uri = new.uri else { return [] }
+        guard new.bucket?.owned != nil, old.bucket?.owned != new.bucket?.owned, let uri = new.uri else { return [] }
         return [Event(.normal, reason: "BucketReady", action: "CreateBucket", message: "\(uri) is ready")]
+    }
+
+    private static func drifted(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
+        let fresh = new.drift.filter {
+            $0.action != GCSArtifactDrift.Action.corrected.rawValue && !old.drift.contains($0)
+        }
+        return fresh.map { entry in
+            let end = entry.action == GCSArtifactDrift.Action.reported.rawValue ? "it stays so" : "it is set again"
+            return Event(
+                .warning, reason: GCSArtifactReason.drifted.rawValue, action: "CompareBucket",
+                message: "\(entry.path) was changed to \(entry.observed ?? "") from \(entry.desired ?? ""): \(end)")
+        }
     }
 
     private static func versionsPublished(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
@@ -29,6 +42,13 @@ enum GCSArtifactEvents {
                 .normal, reason: GCSArtifactReason.published.rawValue, action: "PublishVersion",
                 message: "version \(version.name) with digest \(version.digest)")
         }
+    }
+
+    private static func versionsChanged(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
+        let fine = Set(old.versions.filter { $0.verified == true }.map(\.name))
+        let broken = new.versions.contains { $0.verified == false && fine.contains($0.name) }
+        guard broken, let verdict = new.conditions.first(ofType: GCSArtifactVerification.condition) else { return [] }
+        return [Event(.warning, reason: verdict.reason, action: "VerifyVersion", message: verdict.message)]
     }
 
     private static func aliasesMoved(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {

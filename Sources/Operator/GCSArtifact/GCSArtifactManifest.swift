@@ -64,7 +64,7 @@ struct GCSArtifactManifest: Codable, Sendable, Hashable {
         artifactType = artifact.spec.artifactType.rawValue
         version = run.id
         uri = run.prefix.description
-        producer = Producer(kind: TrainingJob.resourceType.kind, name: run.job, runID: run.id, specHash: run.specHash)
+        producer = Producer(kind: run.producerKind, name: run.job, runID: run.id, specHash: run.specHash)
         time = run.completionTime
         self.files = files.sorted { $0.key < $1.key }.map { path, file in
             File(

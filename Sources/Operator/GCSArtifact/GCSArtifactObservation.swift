@@ -12,10 +12,22 @@ public struct GCSArtifactObservation: Sendable, Equatable {
     public var bucket: BucketObservation = .notLooked
     /// The artifact of `spec.bucketRef`.
     public var referenced: ReferencedBucket?
+    /// An older artifact that manages the same bucket.
+    public var manager: String?
     /// An artifact made before this one whose place overlaps with ours.
     public var conflict: String?
     /// Runs with verified outputs here whose version is not in the status yet, oldest first.
     public var runs: [VerifiedRun] = []
+    /// Uploads that are not whole yet.
+    public var arriving: [String] = []
+    /// A folder among the uploads whose name cannot be a version's.
+    public var unnameable: String?
+    /// Versions that were looked at in this round, newest first.
+    public var checks: [VersionCheck] = []
+    /// What the place holds, where it was counted in this round.
+    public var usage: StorageUsage?
+    /// The bucket's IAM policy, where this object has bindings in it or should have; not where the bucket is not ours.
+    public var policy: IAMPolicy?
     /// The CustomResourceDefinition is going, and takes every object along: nobody asked for the end of this one. Looked at
     /// while deleting only, where the policy deletes.
     public var isKindGoing = false
@@ -23,6 +35,8 @@ public struct GCSArtifactObservation: Sendable, Equatable {
     public var users: [String] = []
     /// What is still below the prefix (in the bucket, where that goes too); looked at while deleting only.
     public var contents: [ObjectGeneration] = []
+    /// An object in the bucket that is not below the prefix; looked at before the bucket goes only.
+    public var stranger: String?
 
     public init(artifact: GCSArtifact, configuration: OperatorConfiguration, now: Timestamp) {
         self.artifact = artifact
@@ -48,13 +62,16 @@ public struct ReferencedBucket: Sendable, Hashable {
     /// Nil when the artifact has no bucket of its own.
     public var bucket: String?
     public var isReady: Bool
+    /// The bucket is somebody else's.
+    public var isObserved: Bool
     /// Its Ready condition's message.
     public var message: String
 
-    public init(name: String, bucket: String?, isReady: Bool, message: String = "") {
+    public init(name: String, bucket: String?, isReady: Bool, isObserved: Bool = false, message: String = "") {
         self.name = name
         self.bucket = bucket
         self.isReady = isReady
+        self.isObserved = isObserved
         self.message = message
     }
 }
@@ -71,6 +88,10 @@ public struct VerifiedRun: Sendable, Hashable {
     public var outputs: [TrainingJob.OutputsStatus.File]
     public var metrics: [TrainingJob.NamedValue]
     public var manifest: ManifestObservation
+    /// Why its files cannot be a model's; looked at where the artifact holds models, before the manifest is written.
+    public var malformed: String?
+    /// What made it.
+    public var producerKind = TrainingJob.resourceType.kind
 
     public init(
         job: String, id: String, specHash: String?, prefix: StorageURI, completionTime: Timestamp,
@@ -113,6 +134,10 @@ public enum GCSArtifactAction: Sendable, Hashable {
     case createBucket(BucketConfiguration, owner: ObjectReference)
     /// Changes settings of the bucket as it was read.
     case patchBucket(String, BucketPatch, metageneration: Int64, owner: ObjectReference)
+    /// Locks the bucket's retention policy of so many seconds, as it was read, for ever.
+    case lockRetention(String, seconds: Int64, metageneration: Int64, owner: ObjectReference)
+    /// Makes these the object's bindings in the bucket's policy, and leaves all others.
+    case setBindings([IAMPolicy.Binding], of: String, owner: ObjectReference)
     /// Takes back a bucket that an earlier object of that name left, as it was read.
     case adoptBucket(String, metageneration: Int64, owner: ObjectReference)
     /// Writes a version's manifest once; done when there is one.
@@ -125,8 +150,10 @@ public enum GCSArtifactAction: Sendable, Hashable {
     /// The object that it is done for.
     var owner: ObjectReference {
         switch self {
-        case .createBucket(_, let owner), .patchBucket(_, _, _, let owner), .adoptBucket(_, _, let owner),
-            .writeManifest(_, _, let owner), .deleteObjects(_, _, let owner), .deleteBucket(_, let owner):
+        case .createBucket(_, let owner), .patchBucket(_, _, _, let owner), .lockRetention(_, _, _, let owner),
+            .adoptBucket(_, _, let owner), .setBindings(_, _, let owner), .writeManifest(_, _, let owner),
+            .deleteObjects(_, _, let owner),
+            .deleteBucket(_, let owner):
             owner
         }
     }
@@ -160,6 +187,14 @@ extension GCSArtifactObservation {
                 bucket.labels, ownerUID: spec.bucket == nil ? nil : uid, clusterUID: configuration.clusterUID)
         else { return nil }
         return bucket
+    }
+
+    /// The bucket that data may be read from and written to: ours, or one that is observed.
+    var dataBucket: GoogleCloud.Bucket? {
+        if let ownBucket { return ownBucket }
+        guard case .found(let bucket, let isInProject) = bucket else { return nil }
+        if spec.bucket?.isManaged == false { return bucket }
+        return referenced?.isObserved == true && (isInProject || spec.layout == .flat) ? bucket : nil
     }
 
     /// Whether the user confirmed that data may be deleted with the object.

@@ -18,14 +18,19 @@ enum GCSArtifactPlan {
         [
             .init("deleting", GCSArtifactDeletion.deleting),
             .init("invalidSpec", invalidSpec),
+            .init("managementConflict", GCSArtifactBucket.managementConflict),
             .init("prefixConflict", prefixConflict),
             .init("waitingForBucket", GCSArtifactBucket.waiting),
+            .init("observedBucket", GCSArtifactBucket.observed),
             .init("adoptingBucket", GCSArtifactBucket.adopting),
             .init("bucketNotOurs", GCSArtifactBucket.notOurs),
             .init("recordingIntent", GCSArtifactBucket.recordingIntent),
             .init("creatingBucket", GCSArtifactBucket.creating),
             .init("locationMismatch", GCSArtifactBucket.locationMismatch),
-            .init("updatingBucket", GCSArtifactBucket.updating),
+            .init("retentionLocked", GCSArtifactDrift.retentionLocked),
+            .init("updatingBucket", GCSArtifactDrift.updating),
+            .init("lockingRetention", GCSArtifactDrift.locking),
+            .init("grantingAccess", GCSArtifactAccess.granting),
             .init("recordingVersions", GCSArtifactVersions.recording),
             .init("publishingVersions", GCSArtifactVersions.publishing),
         ], otherwise: ready)
@@ -37,6 +42,11 @@ enum GCSArtifactPlan {
         status.observedGeneration = observation.artifact.metadata.generation ?? 0
         status.state = decision.situation.displayState
         if decision.situation.isInPlace { describePlace(&status, observation) }
+        if decision.situation == .ready { GCSArtifactDrift.settle(&status, observation) }
+        if decision.situation == .ready {
+            GCSArtifactVerification.apply(&status, observation)
+            GCSArtifactUsage.apply(&status, observation)
+        }
         GCSArtifactVersions.resolveAliases(&status, observation)
         status.conditions = GCSArtifactConditions.conditions(for: decision.situation, status: status, observation)
         return Plan(
@@ -46,14 +56,20 @@ enum GCSArtifactPlan {
 
     private static func describePlace(_ status: inout GCSArtifact.Status, _ observation: Observation) {
         status.uri = observation.place?.description
-        guard let bucket = observation.ownBucket, observation.spec.bucket != nil else { return }
+        guard let bucket = observation.dataBucket, let spec = observation.spec.bucket else { return }
         var described = GCSArtifact.Status.BucketStatus()
         described.externalRef = GCSArtifactBucket.externalReference(bucket.name)
         described.projectNumber = String(bucket.projectNumber)
         described.location = bucket.location
         described.metageneration = String(bucket.metageneration)
-        described.owned = true
+        described.owned = spec.isManaged
+        described.settingsHash = settingsHash(bucket, spec, observation)
         status.bucket = described
+        // What is only observed is nothing that is to be released.
+        guard spec.isManaged else {
+            status.resources = []
+            return
+        }
         // An adopted bucket (our labels, a lost status) gets its entry back: it exists and is ours.
         if status.resources.isEmpty {
             status.resources = [CloudResource(externalRef: described.externalRef ?? "", role: GCSArtifactBucket.role)]
@@ -63,16 +79,35 @@ enum GCSArtifactPlan {
         }
     }
 
+    /// Of the description that the bucket was last seen to follow.
+    private static func settingsHash(
+        _ bucket: GoogleCloud.Bucket, _ spec: GCSArtifact.Bucket, _ observation: Observation
+    ) -> String? {
+        guard spec.managementPolicy == .full else { return nil }
+        let isAsDescribed = GCSArtifactSettings.differences(bucket, observation).isEmpty
+        return isAsDescribed ? GCSArtifactSettings.hash(spec) : observation.status.bucket?.settingsHash
+    }
+
     /// Nothing is left to do.
     private static func ready(_ observation: Observation) -> Decision {
-        Decision(status: observation.status, situation: .ready)
+        // A look at the versions that failed is not left until the next recheck.
+        let isUnverified =
+            !observation.status.versions.isEmpty && observation.checks.isEmpty
+            && observation.status.conditions.first(ofType: GCSArtifactVerification.condition) == nil
+        let next: Decision.Next =
+            observation.spec.source != nil
+            ? .after(GCSArtifactUploads.interval) : isUnverified ? .after(slowRecheck) : .whenChanged
+        return Decision(status: observation.status, situation: .ready, next: next)
     }
 
     // MARK: Rules on the spec
 
     /// What the CRD's rules refuse, once more: an object may be older than a rule.
     static func invalidSpec(_ observation: Observation) -> Decision? {
-        guard let problem = problem(of: observation.spec) ?? referenceProblem(observation) else { return nil }
+        guard
+            let problem = problem(of: observation.spec) ?? referenceProblem(observation)
+                ?? GCSArtifactAccess.problem(observation)
+        else { return nil }
         return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, problem))
     }
 
@@ -86,11 +121,43 @@ enum GCSArtifactPlan {
         case .deleteObjects: if spec.prefix == nil { return "DeleteObjects needs a prefix" }
         case .deleteBucket: if spec.bucket == nil { return "DeleteBucket needs a bucket that this object manages" }
         }
+        if let text = spec.budget?.maxMonthlyCost, Money(decimal: text) == nil {
+            return "budget.maxMonthlyCost is no amount"
+        }
+        if let source = spec.source {
+            if spec.layout != .versioned { return "a source needs layout Versioned" }
+            if source.upload?.markerFile == nil, source.upload?.quietSeconds == nil {
+                return "source.upload needs markerFile, quietSeconds, or both"
+            }
+        }
+        if let problem = spec.bucket.flatMap({ problem(of: $0, spec) }) { return problem }
         let rules = spec.layout == .versioned ? spec.bucket?.lifecycleRules ?? [] : []
         return rules.contains {
             $0.action.type == .delete && $0.condition.isLive != false && $0.condition.matchesPrefix == nil
         }
             ? "layout Versioned: a Delete rule must name prefixes or be for noncurrent objects only" : nil
+    }
+
+    private static func problem(of bucket: GCSArtifact.Bucket, _ spec: GCSArtifact.Spec) -> String? {
+        guard bucket.isManaged else {
+            if spec.deletionPolicy != .retain { return "nothing in an observed bucket is deleted" }
+            if spec.access != nil { return "access to an observed bucket is not managed" }
+            let bare = GCSArtifact.Bucket(name: bucket.name, managementPolicy: .observe, location: bucket.location)
+            return bucket == bare ? nil : "managementPolicy Observe takes no settings"
+        }
+        if bucket.location == nil { return "location is needed unless managementPolicy is Observe" }
+        if bucket.retention?.locked == true, bucket.managementPolicy != .full {
+            return "a retention is locked only with managementPolicy Full"
+        }
+        if bucket.autoclass?.enabled == true {
+            if bucket.lifecycleRules?.contains(where: { $0.action.type == .setStorageClass }) == true {
+                return "Autoclass excludes SetStorageClass rules"
+            }
+            if let storageClass = bucket.storageClass, storageClass != .standard {
+                return "Autoclass needs storageClass Standard"
+            }
+        }
+        return nil
     }
 
     private static func isPrefix(_ prefix: String) -> Bool {
@@ -101,8 +168,12 @@ enum GCSArtifactPlan {
     }
 
     private static func referenceProblem(_ observation: Observation) -> String? {
-        guard let referenced = observation.referenced, referenced.bucket == nil else { return nil }
-        return "bucketRef: \(referenced.name) has no bucket of its own"
+        guard let referenced = observation.referenced else { return nil }
+        if referenced.bucket == nil { return "bucketRef: \(referenced.name) has no bucket of its own" }
+        if referenced.isObserved, observation.spec.deletionPolicy != .retain {
+            return "bucketRef: \(referenced.name) only observes its bucket: nothing in it is deleted"
+        }
+        return nil
     }
 
     /// The artifact that was there first keeps the place.

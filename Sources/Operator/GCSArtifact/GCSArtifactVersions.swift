@@ -48,7 +48,7 @@ enum GCSArtifactVersions {
         guard !observation.runs.isEmpty else { return nil }
         var steps: [Decision.Step] = []
         for run in observation.runs {
-            guard case .absent(let files) = run.manifest, obstacle(run) == nil,
+            guard case .absent(let files) = run.manifest, obstacle(run, observation.spec) == nil,
                 let place = observation.place.flatMap({ GCSArtifactManifest.place(version: run.id, in: $0) })
             else { continue }
             let manifest = GCSArtifactManifest(run, files: files, artifact: observation.artifact)
@@ -60,7 +60,7 @@ enum GCSArtifactVersions {
     }
 
     /// Why a run cannot be published now; nil when it can, or is.
-    static func obstacle(_ run: VerifiedRun) -> Obstacle? {
+    static func obstacle(_ run: VerifiedRun, _ spec: GCSArtifact.Spec) -> Obstacle? {
         switch run.manifest {
         case .unreadable(let error):
             return Obstacle(reason: .storageUnavailable, message: "\(run.id): \(error.message)")
@@ -78,9 +78,16 @@ enum GCSArtifactVersions {
                     reason: .outputChanged,
                     message: "\(output.path) of \(run.id) changed after it was verified: no version is published")
             }
-            return files.isEmpty
-                ? Obstacle(reason: .outputChanged, message: "the files of \(run.id) are gone: no version is published")
-                : nil
+            if files.isEmpty {
+                return Obstacle(
+                    reason: .outputChanged, message: "the files of \(run.id) are gone: no version is published")
+            }
+            if let missing = (spec.verification?.requiredFiles ?? []).first(where: { files[$0] == nil }) {
+                return Obstacle(
+                    reason: .requiredFileMissing,
+                    message: "\(run.id) has no \(missing), which spec.verification requires: no version is published")
+            }
+            return run.malformed.map { Obstacle(reason: .malformedModel, message: "\(run.id): \($0)") }
         }
     }
 

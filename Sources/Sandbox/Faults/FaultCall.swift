@@ -93,7 +93,7 @@ struct FaultCall: Sendable, Hashable {
         verb = words[2...].joined(separator: ".")
         switch call {
         case .bucket(let bucket), .patchBucket(let bucket), .deleteBucket(let bucket), .restoreBucket(let bucket),
-            .policy(let bucket), .setPolicy(let bucket), .testPermissions(let bucket):
+            .lockRetention(let bucket), .policy(let bucket), .setPolicy(let bucket), .testPermissions(let bucket):
             name = bucket
         case .listObjects(let bucket), .listNotifications(let bucket), .insertNotification(let bucket):
             namespace = bucket

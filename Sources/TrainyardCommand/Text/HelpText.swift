@@ -7,6 +7,7 @@ enum HelpText {
         case .sandboxRun: sandboxRun
         case .sandboxUp: sandboxUp
         case .plan: plan
+        case .artifact: artifact
         }
     }
 
@@ -18,6 +19,8 @@ enum HelpText {
         case .sandboxRun:
             "usage: trainyard sandbox run FILE… [--set PATH=VALUE]… [--out DIR] [--json] [--keep] [--state-dir DIR]"
         case .plan: "usage: trainyard plan FILE… [--zones ZONE,…] [--price-file FILE] [--json]"
+        case .artifact:
+            "usage: trainyard artifact ls URI | pull URI [FOLDER] [--version NAME] | push FOLDER URI"
         case .sandboxUp: "usage: trainyard sandbox up [--state-dir DIR] [--port N] [--no-operator]"
         }
     }
@@ -30,6 +33,7 @@ enum HelpText {
           sandbox run FILE…   one training, start to finish, in a simulated cluster and cloud on this machine
           sandbox up          keep that simulated cluster running, for kubectl
           plan FILE…          what a training would cost and create, without any cluster
+          artifact ls|pull|push   what lies in a bucket, brought here or there
           version             print the version
           help [COMMAND]      more about a command
 
@@ -81,6 +85,27 @@ enum HelpText {
 
         exit status: 0 nothing stands in the way · 1 something would stop a run · 64 wrong arguments ·
                      65 a file that an API server would refuse · 66 a file that is not there
+
+        """
+
+    private static let artifact = """
+        Lists what lies below a place in Cloud Storage, or copies it: several objects at a time, each compared by size and
+        CRC32C. What is there already is not copied again, so that a copy that was stopped goes on when the same command is
+        given again.
+
+        usage: trainyard artifact ls gs://BUCKET/PREFIX/            versions with their digests, or objects
+               trainyard artifact pull gs://BUCKET/PREFIX/ [FOLDER]
+               trainyard artifact push FOLDER gs://BUCKET/PREFIX/
+
+          --version NAME   pull exactly the files of this version, as its manifest names them
+          --parallel N     objects at a time (default: 8, at most 64)
+          --json           print one JSON object
+          --endpoint URL   a Cloud Storage on this machine, as `trainyard sandbox up` prints it; also $STORAGE_EMULATOR_HOST
+
+        Google's storage is used with Application Default Credentials.
+
+        exit status: 0 done · 1 the copy is wrong or was refused · 64 wrong arguments · 65 names that cannot be files ·
+                     66 nothing there · 69 Cloud Storage does not answer · 130 stopped by Ctrl-C
 
         """
 

@@ -71,6 +71,10 @@ import Testing
         try await check("GCSArtifact", Workflow.artifacts, stride: 200)
     }
 
+    @Test func `a bucket's settings survive every fault at every request`() async throws {
+        try await checkWhenAsked("bucket settings", Workflow.artifactSettings)
+    }
+
     @Test func `both together survive every fault at every request`() async throws {
         try await check("both", Workflow.whole)
     }

@@ -324,7 +324,7 @@ enum EndState {
     private static let dropped: Set<String> = [
         "cost", "activeSeconds", "message", "trainerStatus", "checkpoint", "generation", "metageneration", "digest",
         "summary", "count", "toStep", "fromStep", "hint", "node", "time", "nodes", "observedGeneration",
-        "logURL", "preflight",
+        "logURL", "preflight", "storage",
     ]
 
     static func masked(_ value: JSONValue) -> JSONValue {

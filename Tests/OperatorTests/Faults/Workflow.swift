@@ -137,7 +137,7 @@ extension Workflow {
         return timings
     }()
 
-    private static let artifactWorld: @Sendable () async throws -> FaultWorld = {
+    static let artifactWorld: @Sendable () async throws -> FaultWorld = {
         let world = try await FaultWorld()
         world.runsJobs = false
         try await world.admin.create(TrainingJob.resourceType, OperatorWorld.manifest())

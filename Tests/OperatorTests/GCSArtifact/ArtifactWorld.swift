@@ -90,16 +90,19 @@ final class ArtifactWorld: Sendable {
     let crash = CrashSwitch()
     let admin: KubernetesClient
     private let process: Mutex<Process>
+    private let dresses: Bool
     private static let server = HTTPURL(origin: "http://127.0.0.1:1", path: "/")
 
-    init() throws {
+    /// - Parameter dresses: replies about buckets come as a server may give them: with more fields, in another order.
+    init(dresses: Bool = false) throws {
+        self.dresses = dresses
         var configuration = ClusterConfiguration(
             crds: try ArtifactWorld.crds.get(), users: ["admin": SimulatedUser(name: "admin")], clock: clock)
         configuration.seed = 7
         cluster = try SimulatedCluster(configuration)
         cloud = SimulatedCloud(CloudConfiguration(clock: clock, inspection: .ofTests))
         admin = ArtifactWorld.client(HandlerTransport(cluster))
-        process = Mutex(ArtifactWorld.start(cluster, cloud, crash, clock))
+        process = Mutex(ArtifactWorld.start(cluster, cloud, crash, clock, dresses))
     }
 
     private static func client(_ transport: any HTTPTransport) -> KubernetesClient {
@@ -108,12 +111,16 @@ final class ArtifactWorld: Sendable {
 
     /// A fresh operator: nothing is remembered.
     private static func start(
-        _ cluster: SimulatedCluster, _ cloud: SimulatedCloud, _ crash: CrashSwitch, _ clock: VirtualClock
+        _ cluster: SimulatedCluster, _ cloud: SimulatedCloud, _ crash: CrashSwitch, _ clock: VirtualClock,
+        _ dresses: Bool
     ) -> Process {
         let cache = ObjectCache()
         let kubernetes = client(CrashingTransport(base: HandlerTransport(cluster), crash: crash))
         let google = GoogleCloudClient(
-            transport: CrashingTransport(base: HandlerTransport(cloud), crash: crash), tokens: NoTokens(), clock: clock)
+            transport: CrashingTransport(
+                base: dresses ? DressingTransport(base: HandlerTransport(cloud)) : HandlerTransport(cloud), crash: crash
+            ),
+            tokens: NoTokens(), clock: clock)
         var transfers = TransferSettings()
         transfers.retries = 0
         let controller = GCSArtifactController(
@@ -138,7 +145,7 @@ final class ArtifactWorld: Sendable {
             if await loop.reconcileNext() != nil {
                 if crash.isDown {
                     crash.restart()
-                    process.withLock { $0 = ArtifactWorld.start(cluster, cloud, crash, clock) }
+                    process.withLock { $0 = ArtifactWorld.start(cluster, cloud, crash, clock, dresses) }
                 }
                 continue
             }
@@ -172,6 +179,11 @@ final class ArtifactWorld: Sendable {
 
     func artifact(_ name: String = "runs") async throws -> GCSArtifact? {
         try await admin.find(GCSArtifact.self, namespace: "default", name: name)
+    }
+
+    func patch(_ patch: JSONValue, of name: String = "runs") async throws {
+        try await admin.mergePatch(
+            ObjectReference(type: GCSArtifact.resourceType, namespace: "default", name: name), patch)
     }
 
     func delete(_ name: String = "runs") async throws {

@@ -83,7 +83,8 @@ import Testing
             try await GCSArtifactConvergenceTests.story(world)
                 == End(
                     conditions: [
-                        "AliasesResolved=True/Resolved", "Ready=True/Ready", "VersionsPublished=True/Published",
+                        "AliasesResolved=True/Resolved", "Ready=True/Ready", "Verified=True/Verified",
+                        "VersionsPublished=True/Published",
                     ],
                     state: "Ready", uri: "gs://runs-bucket/", versions: ["mnist-1-r1"], versionCount: 1,
                     aliases: ["candidate=mnist-1-r1"],
@@ -115,7 +116,8 @@ import Testing
         try await world.apply(GCSArtifactConvergenceTests.manifests)
         try await world.settle()
         try await world.finishRun("mnist-1-r1")
-        try await world.settle()
+        // Until the place was counted with the manifest in it.
+        try await world.settle(horizon: .seconds(4300))
         let before = try await world.artifact()
         world.crash.clear()
         let reads = world.cloud.callCount("storage.buckets.get")

@@ -19,9 +19,10 @@ struct GCSArtifactPlanTests {
     @Test func `the order of the rules is part of the safety`() {
         #expect(
             GCSArtifactPlan.rules.names == [
-                "deleting", "invalidSpec", "prefixConflict", "waitingForBucket", "adoptingBucket", "bucketNotOurs",
-                "recordingIntent",
-                "creatingBucket", "locationMismatch", "updatingBucket", "recordingVersions", "publishingVersions",
+                "deleting", "invalidSpec", "managementConflict", "prefixConflict", "waitingForBucket", "observedBucket",
+                "adoptingBucket", "bucketNotOurs", "recordingIntent", "creatingBucket", "locationMismatch",
+                "retentionLocked", "updatingBucket", "lockingRetention", "grantingAccess", "recordingVersions",
+                "publishingVersions",
             ])
     }
 

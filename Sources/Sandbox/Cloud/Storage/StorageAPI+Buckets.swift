@@ -71,11 +71,48 @@ extension StorageAPI {
         settings["name"] = nil
         settings = Self.withDefaults(settings)
         try Self.check(settings)
+        try Self.checkRetention(from: bucket.settings, to: settings)
         bucket.settings = settings
         bucket.metageneration += 1
         bucket.updated = context.now
         state.buckets[name] = bucket
         return json(bucket)
+    }
+
+    /// For ever: the policy can only grow from now on.
+    func lockRetention(
+        _ name: String, _ context: Context, _ state: inout StorageState
+    ) throws(CloudError) -> JSONValue {
+        var bucket = try bucket(name, context, state)
+        guard context.request.url.queryValue("ifMetagenerationMatch") != nil else {
+            throw CloudError(
+                status: 400, reason: "required", message: "Required parameter: ifMetagenerationMatch",
+                location: "ifMetagenerationMatch")
+        }
+        try Preconditions(context.request.url).check(
+            generation: bucket.generation, metageneration: bucket.metageneration)
+        guard bucket.settings["retentionPolicy"]?.objectValue != nil else {
+            throw Self.invalid("The bucket has no retention policy to lock.")
+        }
+        bucket.settings.set(true, at: ["retentionPolicy", "isLocked"])
+        bucket.metageneration += 1
+        bucket.updated = context.now
+        state.buckets[name] = bucket
+        return json(bucket)
+    }
+
+    private static func retentionSeconds(_ settings: JSONValue) -> Int64? {
+        let value = settings.value(at: ["retentionPolicy", "retentionPeriod"])
+        return value?.integerValue ?? value?.stringValue.flatMap { Int64($0) }
+    }
+
+    private static func checkRetention(from old: JSONValue, to new: JSONValue) throws(CloudError) {
+        guard old.value(at: ["retentionPolicy", "isLocked"])?.boolValue == true else { return }
+        guard let before = retentionSeconds(old), let after = retentionSeconds(new), after >= before else {
+            throw CloudError(
+                status: 403, reason: "forbidden",
+                message: "Cannot reduce the duration of or remove a locked retention policy.")
+        }
     }
 
     func deleteBucket(
@@ -173,6 +210,12 @@ extension StorageAPI {
             rules.contains(where: { $0.value(at: ["action", "type"]) == "SetStorageClass" })
         {
             throw invalid("A bucket with Autoclass cannot have SetStorageClass lifecycle rules.")
+        }
+        if let seconds = retentionSeconds(settings), !(1...3_155_760_000).contains(seconds) {
+            throw invalid("The retention period must be between 1 second and 100 years.")
+        }
+        if settings.value(at: ["autoclass", "enabled"])?.boolValue == true, settings["storageClass"] != "STANDARD" {
+            throw invalid("The storage class of a bucket with Autoclass is STANDARD.")
         }
         try LifecycleRules(settings: settings).check()
     }

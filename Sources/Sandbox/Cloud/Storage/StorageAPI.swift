@@ -55,6 +55,7 @@ struct StorageAPI: Sendable {
         case .compose(let bucket, let name): .json(try compose(bucket, name, context, &state))
         case .rewrite(let source, let destination): .json(try rewrite(source, to: destination, context, &state))
         case .restoreBucket(let name): .json(try restoreBucket(name, context, &state))
+        case .lockRetention(let name): .json(try lockRetention(name, context, &state))
         case .serviceAccount: .json(serviceAccount)
         case .policy(let bucket): .json(try policy(bucket, context, state))
         case .setPolicy(let bucket): .json(try setPolicy(bucket, context, &state))

@@ -10,7 +10,7 @@ enum StorageCall: Sendable {
     case upload(session: String), cancelUpload(session: String)
     case patchObject(String, String), restoreObject(String, String), compose(String, String)
     case rewrite(source: ObjectName, destination: ObjectName)
-    case restoreBucket(String), serviceAccount
+    case restoreBucket(String), lockRetention(String), serviceAccount
     case policy(String), setPolicy(String), testPermissions(String)
     case listNotifications(String), insertNotification(String)
     case notification(String, id: String), deleteNotification(String, id: String)
@@ -41,6 +41,7 @@ enum StorageCall: Sendable {
         case .compose: "storage.objects.compose"
         case .rewrite: "storage.objects.rewrite"
         case .restoreBucket: "storage.buckets.restore"
+        case .lockRetention: "storage.buckets.lockRetentionPolicy"
         case .serviceAccount: "storage.projects.serviceAccount.get"
         case .policy: "storage.buckets.getIamPolicy"
         case .setPolicy: "storage.buckets.setIamPolicy"
@@ -78,7 +79,7 @@ enum StorageCall: Sendable {
         case .policy: ["optionsRequestedPolicyVersion"]
         case .testPermissions: ["permissions"]
         case .setPolicy, .serviceAccount, .listNotifications, .insertNotification, .notification,
-            .deleteNotification:
+            .deleteNotification, .lockRetention:
             []
         case .upload, .cancelUpload: ["uploadType", "upload_id", "name"]
         }
@@ -145,6 +146,7 @@ enum StorageCall: Sendable {
         case (.put, 2, "iam"): return .setPolicy(bucket)
         case (.get, 3, "iam") where rest[2] == "testPermissions": return .testPermissions(bucket)
         case (.post, 2, "restore"): return .restoreBucket(bucket)
+        case (.post, 2, "lockRetentionPolicy"): return .lockRetention(bucket)
         case (.get, 2, "notificationConfigs"): return .listNotifications(bucket)
         case (.post, 2, "notificationConfigs"): return .insertNotification(bucket)
         case (.get, 3, "notificationConfigs"): return .notification(bucket, id: rest[2])
@@ -184,7 +186,7 @@ extension StorageCall {
         case .listBuckets: "storage.buckets.list"
         case .insertBucket: "storage.buckets.create"
         case .bucket, .listNotifications, .notification: "storage.buckets.get"
-        case .patchBucket, .insertNotification, .deleteNotification: "storage.buckets.update"
+        case .patchBucket, .insertNotification, .deleteNotification, .lockRetention: "storage.buckets.update"
         case .deleteBucket: "storage.buckets.delete"
         case .restoreBucket: "storage.buckets.restore"
         case .policy: "storage.buckets.getIamPolicy"
