@@ -3,6 +3,7 @@ import Encoding
 import GoogleCloud
 import HTTP
 import Kubernetes
+import Synchronization
 
 extension TrainingJobController {
     /// What the bucket remembers, where the plan asks.

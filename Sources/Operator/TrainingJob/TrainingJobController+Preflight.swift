@@ -3,6 +3,7 @@ import Encoding
 import GoogleCloud
 import HTTP
 import Kubernetes
+import Synchronization
 
 extension TrainingJobController {
     /// Buckets and quotas, between a run's inputs and its machines.
