@@ -1,5 +1,5 @@
 import Encoding
-import Kernels
+@testable import Kernels
 import Testing
 
 @testable import TrainerCommand

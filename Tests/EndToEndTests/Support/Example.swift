@@ -1,5 +1,7 @@
 import Encoding
 import Glibc
+import HTTP
+import Sandbox
 import Testing
 
 /// A file of `crds/examples`, made small enough for a test: a tiny data set, short epochs, one thread.

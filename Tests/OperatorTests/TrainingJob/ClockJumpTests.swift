@@ -1,3 +1,4 @@
+import ControllerRuntime
 import Encoding
 import Testing
 

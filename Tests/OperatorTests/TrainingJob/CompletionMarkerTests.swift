@@ -44,7 +44,8 @@ import Testing
         status.run?.reason = "Succeeded"
         status.run?.completionTime = moment(60)
         var observation = observation(trainingJob(status: status), now: now)
-        observation.job.status?.run?.marker = TrainingJobMarker.pending(observation)
+        let pending = TrainingJobMarker.pending(observation)
+        observation.job.status?.run?.marker = pending
         observation.marker = marker
         return observation
     }
@@ -173,7 +174,8 @@ import Testing
         let createCount = world.createCount
         try await world.delete()
         try await world.run { $0 == nil }
-        let model = try #require(StorageURI(try #require(run.prefix))?.appending("model.safetensors"))
+        let prefix = try #require(run.prefix)
+        let model = try #require(StorageURI(prefix)?.appending("model.safetensors"))
         let bytes = try #require(try world.world.cloud.readObject(bucket: model.bucket, name: model.path))
         try world.world.cloud.putObject(bucket: model.bucket, name: model.path, bytes: bytes + [1])
         try await world.create()
