@@ -45,6 +45,21 @@ import Testing
                     throw APIError(.invalid, operation: "POST customresourcedefinitions", message: message)
                 }
             }
+            // A definition is served a moment after it was accepted.
+            for kind in [CRDRuleCases.job, CRDRuleCases.artifact] {
+                let deadline = ContinuousClock.now + .seconds(60)
+                while true {
+                    let answer = await server.result { () throws(APIError) in
+                        _ = try await server.client.listPage(kind)
+                        return .null
+                    }
+                    guard let message = answer.message else { break }
+                    guard ContinuousClock.now < deadline else {
+                        throw APIError(.timeout, operation: "LIST \(kind.plural)", message: message)
+                    }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
             return server
         }
 

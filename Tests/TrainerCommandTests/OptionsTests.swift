@@ -72,7 +72,8 @@ struct OptionsTests {
     }
 
     @Test(arguments: [
-        ([], "a command is missing"), (["serve"], "\"serve\" is no command"), (["train", "--x"], "\"--x\" is no flag"),
+        ([], "a command is missing"), (["deploy"], "\"deploy\" is no command"),
+        (["train", "--x"], "\"--x\" is no flag"),
         (["download", "--data", "x"], "\"--data\" is no flag of download"),
         (["kernels", "--json"], "\"--json\" is no flag"),
         (["train", "--processes", "0"], "--processes needs a number from 1 to 64"),

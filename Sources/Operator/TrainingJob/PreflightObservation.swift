@@ -1,3 +1,4 @@
+import Encoding
 import GoogleCloud
 public import HTTP
 import Kubernetes
@@ -33,12 +34,20 @@ public struct PreflightObservation: Sendable, Hashable {
         }
     }
 
-    /// The object that shows that the outputs' bucket can be written and read.
+    /// Whether an object could be stored in the outputs' bucket and read back, for this run.
     public enum Probe: Sendable, Hashable {
-        /// There is none of this run; the generation of another run's, else 0.
-        case absent(generation: Int64)
-        case there
+        /// Not yet.
+        case untried
+        case passed
         case unreadable(APIError)
+    }
+
+    /// What a process remembers of a probe.
+    struct ProbeMemory: Sendable {
+        var runID: String
+        var time: Timestamp
+        /// nil: it was read back.
+        var readError: APIError?
     }
 
     /// By name.
@@ -65,7 +74,7 @@ extension TrainingJobPreflight {
         "storage.objects.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete",
     ]
 
-    /// Where the probe lies: one for each object, replaced by each run.
+    /// Where the probe lies for a moment: one for each object.
     static func probePlace(_ observation: TrainingJobObservation) -> StorageURI? {
         guard let base = TrainingJobMarker.base(observation) else { return nil }
         let metadata = observation.job.metadata

@@ -17,6 +17,7 @@ extension TrainingJobController {
         switch action {
         case .updateWorkload(let update): try await send(update)
         case .writeObject(let object): try await write(object)
+        case .probe(let object): try await probe(object)
         case .createNodePool(let pool, let owner): try await create(pool, owner)
         case .setNodePoolSize(let name, let nodeCount, let owner):
             try await requireIntent(name, owner, "container.nodePools.setSize")

@@ -56,16 +56,43 @@ extension TrainingJobController {
         seen.probeRefusal = refusals.withLock { $0[place.description] }.flatMap { refusal in
             refusal.time >= run.startTime ?? .distantPast ? refusal.error : nil
         }
+        let memory = probes.withLock { $0[place.description] }
+        guard let memory, memory.runID == run.id else {
+            seen.probe = .untried
+            return
+        }
+        seen.probe = memory.readError.map { .unreadable($0) } ?? .passed
+    }
+
+    /// Stores a small object, reads it back and deletes it. What cannot be done is remembered and no error: the plan says
+    /// what follows.
+    func probe(_ probe: ObjectWrite) async throws(APIError) {
+        let place = probe.place
+        let stored: StorageObject
         do throws(APIError) {
-            let read = try await storage.read(place.path, in: place.bucket, limit: 1024)
-            seen.probe =
-                read.bytes == Array(run.id.utf8) ? .there : .absent(generation: read.object.generation ?? 0)
+            stored = try await storage.upload(
+                Array(probe.text.utf8), to: place.path, in: place.bucket,
+                options: UploadOptions(contentType: probe.contentType))
         } catch {
-            switch error.code {
-            case .cancelled: throw error
-            case .notFound: seen.probe = .absent(generation: 0)
-            default: seen.probe = .unreadable(error)
-            }
+            if error.code == .cancelled { throw error }
+            return refuse(place.description, error)
+        }
+        var memory = PreflightObservation.ProbeMemory(runID: probe.text, time: clock.now)
+        do throws(APIError) {
+            _ = try await storage.read(place.path, in: place.bucket, generation: stored.generation, limit: 1024)
+        } catch {
+            if error.code == .cancelled { throw error }
+            memory.readError = error
+        }
+        do throws(APIError) {
+            try await storage.deleteObject(place.path, in: place.bucket, ifGenerationMatch: stored.generation)
+        } catch {
+            // One that stays is replaced, and deleted, by the next run's.
+            if error.code == .cancelled { throw error }
+        }
+        probes.withLock { probes in
+            probes = probes.filter { memory.time - $0.value.time < .seconds(3600) }
+            probes[place.description] = memory
         }
     }
 

@@ -35,6 +35,8 @@ public final class TrainingJobController: Controller {
     /// Since when steps stand still.
     let stepWatch = Mutex(StepWatch())
     let clockWatch = Mutex(ClockWatch())
+    /// What became of the last hour's probes, by place.
+    let probes = Mutex<[String: PreflightObservation.ProbeMemory]>([:])
     /// The cluster's pools and operations, shared by the rounds of all TrainingJobs.
     let poolList = SharedRead<[NodePool]>()
     let operationList = SharedRead<[ContainerOperation]>()

@@ -125,13 +125,15 @@ public enum TrainingJobAction: Sendable, Hashable {
     case updateWorkload(WorkloadUpdate)
     /// Stores a small object; done also when it cannot be stored.
     case writeObject(ObjectWrite)
+    /// Stores a small object, reads it back and deletes it; what came of it is remembered for the next observation.
+    case probe(ObjectWrite)
 
     /// The object for which it is done.
     var owner: ObjectReference {
         switch self {
         case .createNodePool(_, let owner), .setNodePoolSize(_, _, let owner), .deleteNodePool(_, let owner): owner
         case .updateWorkload(let update): update.owner
-        case .writeObject(let write): write.owner
+        case .writeObject(let write), .probe(let write): write.owner
         }
     }
 }

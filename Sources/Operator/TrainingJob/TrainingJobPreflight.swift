@@ -69,10 +69,14 @@ enum TrainingJobPreflight {
     private static func probing(
         _ run: TrainingJob.Run, _ seen: PreflightObservation, _ observation: TrainingJobObservation
     ) -> [Decision.Step] {
-        guard case .absent(let generation) = seen.probe, let place = probePlace(observation) else { return [] }
+        switch seen.probe {
+        case nil, .passed: return []
+        case .untried, .unreadable: break
+        }
+        guard let place = probePlace(observation) else { return [] }
         let write = ObjectWrite(
-            place: place, text: run.id, contentType: "text/plain", generation: generation, owner: observation.owner)
-        return [.cloud(.writeObject(write))]
+            place: place, text: run.id, contentType: "text/plain", generation: 0, owner: observation.owner)
+        return [.cloud(.probe(write))]
     }
 
     /// All checks, in the order in which they are told.
@@ -112,9 +116,9 @@ enum TrainingJobPreflight {
         let bucket = run.prefix.flatMap { StorageURI($0) }?.bucket ?? ""
         switch seen.probe {
         case nil: return .notChecked("the run declares no outputs")
-        case .there: return .passed
+        case .passed: return .passed
         case .unreadable(let error): return refusal(error, "bucket \(bucket) cannot be read")
-        case .absent:
+        case .untried:
             guard let error = seen.probeRefusal else { return .waiting("writing a probe to bucket \(bucket)") }
             return refusal(error, "bucket \(bucket) cannot be written")
         }

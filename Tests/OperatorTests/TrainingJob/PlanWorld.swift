@@ -203,7 +203,7 @@ struct PlanWorld {
             startOperation("DELETE_NODE_POOL", name)
         case .writeObject(let write):
             marker = .found(try JSONValue(parsing: write.text).decode(), generation: write.generation + 1)
-        case .updateWorkload: break  // There is no queue here.
+        case .probe, .updateWorkload: break  // There is no queue here.
         }
     }
 

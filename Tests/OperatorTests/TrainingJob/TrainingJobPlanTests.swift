@@ -193,7 +193,8 @@ import Testing
         case .cloud(.createNodePool): return "create"
         case .cloud(.setNodePoolSize): return "setSize"
         case .cloud(.deleteNodePool): return "delete"
-        case .cloud(.updateWorkload), .cloud(.writeObject), .apply, .delete, .deleteAtOnce: return "unexpected"
+        case .cloud(.updateWorkload), .cloud(.writeObject), .cloud(.probe), .apply, .delete, .deleteAtOnce:
+            return "unexpected"
         case nil:
             let isStalled = plan.status.conditions.contains { $0.type == "Stalled" }
             if isStalled { return plan.status.conditions.first { $0.type == "Ready" }?.reason ?? "" }

@@ -122,7 +122,7 @@ import Testing
     }
 
     /// More than a run of the example has; what is beyond its last change crashes nothing.
-    private static let changeCount = 40
+    private static let changeCount = 44
 
     @Test func `the crash test covers every change of a run`() async throws {
         let world = try await OperatorWorld(program: Trainers.succeeding())
