@@ -107,9 +107,8 @@ final class Oracle: Sendable {
         } else if let index = segments.firstIndex(of: "b"), segments.count > index + 1 {
             guard let bucket = await bucket(segments[index + 1]) else { return }
             // A marker and a probe lie among the outputs, whoever made the bucket.
-            let folder = ".trainyard/"
-            if segments.first == "upload", request.body.firstRange(of: Array(folder.utf8)) != nil { return }
-            if request.method == .delete, segments.last?.hasPrefix(folder + "probe/") == true { return }
+            if Self.isProbe(request, segments) { return }
+            if segments.first == "upload", request.body.firstRange(of: Array(".trainyard/".utf8)) != nil { return }
             // In prefix mode the bucket belongs to another object of the cluster.
             if !isOurs(bucket["labels"]) { violated("I3", "\(traced.line): the bucket is not ours") }
         }
@@ -179,8 +178,18 @@ final class Oracle: Sendable {
         if request.method == .patch, !traced.path.hasSuffix("/status") { await checkFinalizer(object) }
     }
 
+    /// A bucket is tried out by an object that comes and goes; a process that starts again tries once more.
+    private static func isProbe(_ request: HTTPRequest, _ segments: [String]) -> Bool {
+        let folder = ".trainyard/probe/"
+        guard segments.first == "upload" else {
+            return request.method == .delete && segments.last?.hasPrefix(folder) == true
+        }
+        return request.body.firstRange(of: Array(folder.utf8)) != nil
+    }
+
     private func count(_ request: HTTPRequest, _ response: HTTPResponse, _ traced: TracedRequest) {
         let segments = request.url.decodedSegments ?? []
+        if Self.isProbe(request, segments) { return }
         let kinds = ["nodePools", "jobs", "services", "controllerrevisions", "pods", "o", "b"]
         guard let kind = segments.last(where: kinds.contains) else { return }
         let isCustom = segments.last.map { $0.contains(":") } ?? false
