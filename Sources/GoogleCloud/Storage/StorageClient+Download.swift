@@ -23,6 +23,8 @@ extension StorageClient {
     /// - Throws: `.notFound`, `.preconditionFailed` when the object was replaced in the middle, `.malformedResponse`
     ///   when the checksum differs (the sink has already got the bytes), `.unavailable` or `.timeout` when the retries
     ///   are used up.
+    // Not inlined: Swift 6.3.1's optimizer crashes on a caller in this module that does not use what it returns.
+    @inline(never)
     public func download(
         _ name: String, in bucket: String, range: Range<Int64>? = nil, generation: Int64? = nil,
         to sink: (_ bytes: [UInt8]) async throws(APIError) -> Void
