@@ -141,7 +141,8 @@ final class FrontFixture: Sendable {
     func get(_ url: String?, token: String? = nil) async throws -> Answer {
         var headers = HTTPHeaders()
         if let token { headers["Authorization"] = "Bearer \(token)" }
-        let url = try #require(HTTPURL(try #require(url)))
+        let text = try #require(url)
+        let url = try #require(HTTPURL(text))
         let response = try await transport.send(HTTPRequest(.get, url, headers: headers, timeout: .seconds(60)))
         return Answer(status: response.status, text: String(decoding: response.body, as: UTF8.self))
     }
