@@ -143,8 +143,6 @@ extension RunAPI {
         /// Nil when nothing stands in the way.
         func refusal(_ request: HTTPRequest) -> HTTPReply? {
             if service.resource["invokerIamDisabled"] == true || isGranted(to: "allUsers") { return nil }
-            // A client that has no credentials, since this cloud asks for none, says so: it runs the sandbox.
-            if !configuration.checksTokens, request.headers["Authorization"] == "Bearer emulator" { return nil }
             switch shared.tokens.checkIdentity(request, audiences: audiences, now: now) {
             case .success(let grant): return mayInvoke(grant.principal) ? nil : forbidden
             case .failure(let error) where error.refusal == .missing: return forbidden
