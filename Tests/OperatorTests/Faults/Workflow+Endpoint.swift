@@ -96,8 +96,8 @@ extension Workflow {
             world.runsEndpoints = true
             world.world.cloud.updateScript { $0.apis.crashingImages = crashing }
             let cloud = world.world.cloud
-            cloud.serveRun(world.serviceID) { [cloud] _, revision in
-                let version = cloud.runRevisionAnnotation("trainyard.dev/model-version", of: revision) ?? ""
+            cloud.serveRun(world.serviceID) { [weak cloud] _, revision in
+                let version = cloud?.runRevisionAnnotation("trainyard.dev/model-version", of: revision) ?? ""
                 return failing.contains(version)
                     ? HTTPReply(status: 500, body: Array("no model".utf8)) : .json(["ready": true])
             }
