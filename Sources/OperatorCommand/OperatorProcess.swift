@@ -212,16 +212,12 @@ struct OperatorProcess: Sendable {
             options: controllerOptions)
     }
 
-    /// Calls endpoints as this process; an emulator asks nobody.
+    /// Calls endpoints as this process; an emulator plays the metadata server too.
     private func invoker(_ google: Google) throws(APIError) -> RunInvoker {
-        let identity: any IdentityTokenSource
-        if options.googleEndpoint != nil {
-            identity = EmulatorIdentity()
-        } else {
-            let host = environment["GCE_METADATA_HOST"].flatMap { $0.isEmpty ? nil : $0 }
-            identity = try MetadataServerIdentity(
-                host: host ?? MetadataServerTokens.defaultHost, transport: google.transport, clock: clock)
-        }
+        let host = environment["GCE_METADATA_HOST"].flatMap { $0.isEmpty ? nil : $0 }
+        let emulator = options.googleEndpoint.map { HTTPURL($0)?.authority ?? $0 }
+        let identity = try MetadataServerIdentity(
+            host: emulator ?? host ?? MetadataServerTokens.defaultHost, transport: google.transport, clock: clock)
         return RunInvoker(transport: google.transport, identity: identity, clock: clock)
     }
 

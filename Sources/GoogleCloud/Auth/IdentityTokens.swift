@@ -11,14 +11,6 @@ public protocol IdentityTokenSource: Sendable {
     func token(for audience: String) async throws(APIError) -> AccessToken?
 }
 
-/// The same token for everybody: for emulators on the loopback interface, which ask for some token and not for whose.
-public struct EmulatorIdentity: IdentityTokenSource {
-    public init() {}
-    public func token(for audience: String) async throws(APIError) -> AccessToken? {
-        AccessToken("emulator", lifetime: .seconds(3600))
-    }
-}
-
 /// Identity tokens of the service account that the metadata server gives this process.
 ///
 /// Maps to `GET /computeMetadata/v1/instance/service-accounts/default/identity?audience=URL&format=full`. A token is

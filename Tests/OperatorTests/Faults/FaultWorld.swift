@@ -155,12 +155,20 @@ final class FaultWorld: @unchecked Sendable {
             configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall)
         let endpoints = ModelEndpointController(
             configuration: configuration, kubernetes: client, run: RunClient(google),
-            invoker: RunInvoker(transport: transport, identity: EmulatorIdentity(), clock: wall),
+            invoker: RunInvoker(transport: transport, identity: identity(transport, wall), clock: wall),
             monitoring: MonitoringClient(google), storage: storage, cache: cache, clock: wall)
         return Process(
             cache: cache, jobs: ControllerLoop(jobs, cache: cache, environment: environment, gate: gate),
             artifacts: ControllerLoop(artifacts, cache: cache, environment: environment, gate: gate),
             endpoints: ControllerLoop(endpoints, cache: cache, environment: environment, gate: gate))
+    }
+
+    private static func identity(_ transport: FaultTransport, _ clock: SkewedClock) -> MetadataServerIdentity {
+        do throws(APIError) {
+            return try MetadataServerIdentity(transport: transport, clock: clock)
+        } catch {
+            preconditionFailure("the standard host is valid")
+        }
     }
 
     /// A second replica works beside the first from now on, or no longer.
