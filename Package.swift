@@ -117,6 +117,10 @@ let package = Package(
         // What the tests' simulated clouds have in common.
         .target(
             name: "CloudChecks", dependencies: ["Sandbox"], path: "Tests/CloudChecks", swiftSettings: swiftSettings),
+        // A container's place in the tests of the simulated Cloud Run.
+        .executableTarget(
+            name: "StandInServer", dependencies: ["HTTP", "System"], path: "Tests/StandInServer",
+            swiftSettings: swiftSettings),
         tests("ArchitectureTests", []),
         tests("EncodingTests", ["Encoding"]),
         tests("HTTPTests", ["HTTP", "Encoding", "System"]),
@@ -136,7 +140,9 @@ let package = Package(
             ], exclude: ["Golden"]),
         tests("KernelsTests", ["Kernels", "KernelLoops"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
-        tests("SandboxTests", ["Sandbox", "CloudChecks", "HTTP", "YAML", "Telemetry", "Encoding"]),
+        tests(
+            "SandboxTests",
+            ["Sandbox", "StandInServer", "CloudChecks", "HTTP", "YAML", "Telemetry", "Encoding"]),
         // One suite on the simulated cluster and on a real kube-apiserver; its goldens are the real one's replies.
         tests(
             "APIServerTests", ["OperatorCommand", "Sandbox", "CloudChecks", "HTTP", "YAML", "Telemetry", "Encoding"],

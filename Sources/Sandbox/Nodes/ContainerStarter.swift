@@ -1,5 +1,4 @@
 import Encoding
-import Glibc
 
 /// Starts containers: finds the image's program, resolves the environment, makes the folders.
 struct ContainerStarter: Sendable {
@@ -47,10 +46,10 @@ struct ContainerStarter: Sendable {
         switch program {
         case .process(let entry):
             variables = variables.mapValues { addresses.rewritten($0, for: pod) }
-            let arguments = try self.arguments(container, entry: entry, variables: variables).map {
-                addresses.rewritten(paths.rewritten($0), for: pod)
-            }
             do {
+                let arguments = try EntryPoint(entry).arguments(container, variables: variables).map {
+                    addresses.rewritten(paths.rewritten($0), for: pod)
+                }
                 return try LocalProcess(
                     LocalProcess.Command(
                         arguments: arguments, environment: variables, directory: folder.home, logPath: log))
@@ -61,7 +60,8 @@ struct ContainerStarter: Sendable {
             let context = PodContext(
                 namespace: pod.namespace, podName: pod.name, podUID: pod.uid, nodeName: pod.nodeName ?? "",
                 containerName: name, restartCount: restartCount,
-                arguments: Self.words(container["command"], variables) + Self.words(container["args"], variables),
+                arguments: EntryPoint.words(container["command"], variables)
+                    + EntryPoint.words(container["args"], variables),
                 environment: variables, startedAt: now, cloud: cloud)
             let result = await script(context)
             LocalFiles.append(Array(result.log.utf8), to: log)
@@ -77,44 +77,9 @@ struct ContainerStarter: Sendable {
     }
 
     private func base(for pod: PodView, folder: PodFolder) -> [String: String] {
-        var variables = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder.home, "TMPDIR": folder.temporary]
-        // The toolchain's libraries may lie in a place that only the caller's environment names.
-        for name in ["PATH", "LD_LIBRARY_PATH", "LANG"] {
-            if let value = getenv(name) { variables[name] = String(cString: value) }
-        }
+        var variables = EntryPoint.baseVariables(home: folder.home, temporary: folder.temporary)
         variables["HOSTNAME"] = pod.object.value(at: ["spec", "hostname"])?.stringValue ?? pod.name
         return variables.merging(environment) { _, added in added }
-    }
-
-    /// `command` replaces the image's entry point and its arguments, `args` only its arguments.
-    private func arguments(
-        _ container: JSONValue, entry: [String], variables: [String: String]
-    ) throws(Failure) -> [String] {
-        let command = Self.words(container["command"], variables)
-        let arguments = Self.words(container["args"], variables)
-        guard let program = command.first else {
-            guard let path = entry.first else { throw .start("the image has no entry point") }
-            return [try resolved(path, entry: entry, variables: variables)] + entry.dropFirst() + arguments
-        }
-        return [try resolved(program, entry: entry, variables: variables)] + command.dropFirst() + arguments
-    }
-
-    /// Finds a program: the image's own by its name (wherever the image has it), an absolute path, else in PATH.
-    private func resolved(
-        _ program: String, entry: [String], variables: [String: String]
-    ) throws(Failure) -> String {
-        let name = program.split(separator: "/").last ?? ""
-        if let own = entry.first, own.split(separator: "/").last == name, own.hasPrefix("/") { return own }
-        if program.contains("/") { return program }
-        for folder in (variables["PATH"] ?? "").split(separator: ":") {
-            let path = "\(folder)/\(program)"
-            if LocalFiles.isExecutable(path) { return path }
-        }
-        throw .start("exec: \"\(program)\": executable file not found in $PATH")
-    }
-
-    private static func words(_ list: JSONValue?, _ variables: [String: String]) -> [String] {
-        (list?.arrayValue ?? []).compactMap(\.stringValue).map { Expansion.expanded($0, variables) }
     }
 }
 

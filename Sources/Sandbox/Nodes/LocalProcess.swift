@@ -46,9 +46,15 @@ final class LocalProcess: RunningContainer {
 
     func poll(now: Timestamp) async -> ContainerOutcome? { peek() }
 
-    func terminate(now: Timestamp) async { signal(SIGTERM, toGroup: false) }
+    func terminate(now: Timestamp) async { terminate() }
 
-    func kill(now: Timestamp) async { signal(SIGKILL, toGroup: true) }
+    func kill(now: Timestamp) async { kill() }
+
+    /// SIGTERM.
+    func terminate() { signal(SIGTERM, toGroup: false) }
+
+    /// SIGKILL to it and all that it started.
+    func kill() { signal(SIGKILL, toGroup: true) }
 
     /// How it ended; ends what is left of its group and reaps it.
     func peek() -> ContainerOutcome? {

@@ -58,7 +58,7 @@ final class PodAddresses: Sendable {
             for _ in 0..<PodAddresses.range.count {
                 let port = state.next
                 state.next = port + 1 < PodAddresses.range.upperBound ? port + 1 : PodAddresses.range.lowerBound
-                guard !taken.contains(port), PodAddresses.isFree(port) else { continue }
+                guard !taken.contains(port), LocalPort.isFree(port) else { continue }
                 state.ports[domain, default: [:]][place] = port
                 return port
             }
@@ -71,19 +71,5 @@ final class PodAddresses: Sendable {
         let domains = Set(
             pods.map { "\($0.namespace)/\($0.object.value(at: ["spec", "subdomain"])?.stringValue ?? "")" })
         state.withLock { state in state.ports = state.ports.filter { domains.contains($0.key) } }
-    }
-
-    private static func isFree(_ port: UInt16) -> Bool {
-        let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard file >= 0 else { return false }
-        defer { close(file) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(file, $0, size) == 0 }
-        }
     }
 }

@@ -5,8 +5,6 @@ import Encoding
 /// A process sees this machine's files, so a volume cannot lie where the pod mounts it: paths in variables and arguments
 /// are rewritten instead (`LocalPaths`). What cannot be had this way is refused with a sentence.
 struct PodVolumes: Sendable {
-    /// Of a bucket that is mounted: it is copied when the first container starts.
-    private static let mountLimitBytes = 2 << 30
     private static let fuseDriver = "gcsfuse.csi.storage.gke.io"
 
     let pod: PodView
@@ -54,14 +52,7 @@ struct PodVolumes: Sendable {
         guard LocalFiles.makeDirectories(path) else {
             throw ContainerStartError(message: "cannot make the folder \(path)")
         }
-        for file in files { try write(file.bytes, to: path + "/" + file.name) }
-    }
-
-    private func write(_ bytes: [UInt8], to path: String) throws(ContainerStartError) {
-        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-        guard !path.split(separator: "/").contains(".."), LocalFiles.makeDirectories(folder),
-            LocalFiles.append(bytes, to: path)
-        else { throw ContainerStartError(message: "cannot write \(path)") }
+        for file in files { try VolumeFile.write(file.bytes, to: path + "/" + file.name) }
     }
 
     private func texts(
@@ -89,28 +80,12 @@ struct PodVolumes: Sendable {
         guard cloud.bucketExists(bucket) else {
             throw ContainerStartError(message: "\(prefix) bucket \"\(bucket)\" does not exist")
         }
-        let options = (attributes?["mountOptions"]?.stringValue ?? "").split(separator: ",")
-        let only = options.first { $0.hasPrefix("only-dir=") }.map { $0.dropFirst(9) + "/" } ?? ""
-        var files: [(name: String, bytes: [UInt8])] = []
-        var size = 0
-        for name in cloud.objectNames(bucket: bucket, prefix: String(only)) where !name.hasSuffix("/") {
-            let bytes: [UInt8]?
-            do {
-                bytes = try cloud.readObject(bucket: bucket, name: name)
-            } catch {
-                throw ContainerStartError(message: "\(prefix) \(error.message)")
-            }
-            guard let bytes else { continue }  // Deleted since it was listed.
-            size += bytes.count
-            guard size <= PodVolumes.mountLimitBytes else {
-                throw ContainerStartError(
-                    message:
-                        "\(prefix) the sandbox copies what is mounted, and gs://\(bucket)/\(only) has more than 2 GiB;"
-                        + " use mode Stream")
-            }
-            files.append((String(name.dropFirst(only.count)), bytes))
+        let options = (attributes?["mountOptions"]?.stringValue ?? "").split(separator: ",").map(String.init)
+        do {
+            return try BucketFiles.read(bucket, mountOptions: options, from: cloud)
+        } catch {
+            throw ContainerStartError(message: "\(prefix) \(error.message)")
         }
-        return files
     }
 }
 

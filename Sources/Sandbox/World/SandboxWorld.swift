@@ -19,6 +19,8 @@ public struct WorldConfiguration: Sendable {
     public var stateDirectory: String
     /// Of uids and names; nil draws them from the system.
     public var seed: UInt64?
+    /// Runs Cloud Run services as processes behind addresses of loopback; nil leaves them to the clock and the script.
+    public var front: FrontConfiguration?
 
     public init(
         crds: [JSONValue], adminToken: String, users: [String: SimulatedUser] = [:], clock: any WallClock,
@@ -50,6 +52,8 @@ public final class SandboxWorld: OptionServing {
     public let cluster: SimulatedCluster
     public let cloud: SimulatedCloud
     public let nodes: SimulatedNodes
+    /// Absent where the configuration has none.
+    public let front: RunFront?
     private let clock: any WallClock
     private let annotations: SandboxAnnotations
     private let hook = Mutex<RequestHook?>(nil)
@@ -79,6 +83,12 @@ public final class SandboxWorld: OptionServing {
         self.cluster = cluster
         self.cloud = cloud
         self.nodes = nodes
+        front =
+            if let front = configuration.front {
+                try RunFront(front, cloud: cloud, clock: configuration.clock)
+            } else {
+                nil
+            }
     }
 
     /// Sees every request from now on; nil ends that.
@@ -119,9 +129,10 @@ public final class SandboxWorld: OptionServing {
         return paths.contains(where: request.url.path.hasPrefix) ? .cloud : .cluster
     }
 
-    /// Tells the pods where Cloud Storage is: `http://127.0.0.1:PORT` of the server that serves this world.
+    /// Tells pods and instances where Cloud Storage is: `http://127.0.0.1:PORT` of the server that serves this world.
     public func setStorageEndpoint(_ endpoint: String) async {
         await nodes.setPodEnvironment(["STORAGE_EMULATOR_HOST": endpoint])
+        front?.setEnvironment(["STORAGE_EMULATOR_HOST": endpoint])
     }
 
     /// Moves everything whose time has come.
@@ -130,11 +141,17 @@ public final class SandboxWorld: OptionServing {
         cloud.tick()
         await annotations.apply(now: clock.now)
         await nodes.tick()
+        await front?.tick()
     }
 
     /// Ticks every 50 ms of the clock until the task is cancelled. While nothing changes in the cluster and the project
     /// has no machines, nodes and annotations are looked at once a second only.
     public func run() async {
+        async let _: Void? = front?.run()
+        await runWorld()
+    }
+
+    private func runWorld() async {
         var last: (revision: Int64, moment: Timestamp)?
         while !Task.isCancelled {
             let (revision, now) = (cluster.resourceVersion, clock.now)
@@ -153,8 +170,11 @@ public final class SandboxWorld: OptionServing {
         }
     }
 
-    /// Ends all pods' processes, within about three seconds.
-    public func stop() async { await nodes.stop() }
+    /// Ends the processes of all pods and instances, within about four seconds.
+    public func stop() async {
+        async let _: Void? = front?.stop()
+        await nodes.stop()
+    }
 
     /// Full names of what would cost money in the cloud now.
     public func computeResources() -> [String] { cloud.computeResources() }

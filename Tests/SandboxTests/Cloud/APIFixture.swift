@@ -77,6 +77,12 @@ struct APIFixture {
         return try await service(id)
     }
 
+    /// What the owner of the project calls a service with.
+    func identity(for audience: String) -> HTTPHeaders {
+        let token = cloud.issueIdentityToken(to: "sandbox@p1.iam.gserviceaccount.com", audience: audience)
+        return ["Authorization": "Bearer \(token)"]
+    }
+
     func operation(_ host: String, _ reply: Reply) async throws -> JSONValue {
         let name = try #require(reply.json["name"]?.stringValue)
         return try await call(.get, "https://\(host)/v2/\(name)").json

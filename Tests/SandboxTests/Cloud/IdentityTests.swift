@@ -115,6 +115,25 @@ import Testing
         #expect(sign.status == 501)
     }
 
+    @Test func `an identity token is for its audience and opens no API`() async throws {
+        let fixture = fixture()
+        let owner = fixture.cloud.issueToken(to: "sandbox@p1.iam.gserviceaccount.com")
+        let url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\(Self.tenant):generateIdToken"
+        let refused = try await fixture.call(.post, url, ["audience": "https://a.run.app"], token: owner)
+        #expect(refused.status == 403)
+        let open = self.fixture(checksTokens: false)
+        let reply = try await open.call(.post, url, ["audience": "https://a.run.app", "includeEmail": true])
+        let token = try #require(reply.json["token"]?.stringValue)
+        let parts = token.split(separator: ".").map(String.init)
+        #expect(parts.count == 3)
+        let payload = try JSONValue(parsing: try #require(Base64.decodeURL(parts[1])))
+        #expect(payload["aud"] == "https://a.run.app")
+        #expect(payload["email"]?.stringValue == Self.tenant)
+        #expect(try await open.call(.post, url, [:]).field == "audience")
+        let own = fixture.cloud.issueIdentityToken(to: Self.tenant, audience: "https://run.googleapis.com/")
+        #expect(try await fixture.call(.get, APIFixture.services, token: own).status == 401)
+    }
+
     @Test func `requests without a good token are refused in each API's own shape`() async throws {
         let fixture = fixture()
         let run = try await fixture.call(.get, APIFixture.services)

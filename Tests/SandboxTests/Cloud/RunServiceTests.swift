@@ -87,7 +87,31 @@ import Testing
         #expect(service["latestReadyRevision"] == nil)
         #expect(service["conditions"]?[0]?["state"] == "CONDITION_FAILED")
         let uri = try #require(service["uri"]?.stringValue)
-        #expect(try await fixture.send(.get, uri, headers: ["Authorization": "Bearer t"]).status == 503)
+        #expect(try await fixture.send(.get, uri, headers: fixture.identity(for: uri)).status == 503)
+    }
+
+    @Test func `weight for a revision that failed changes no route and is noted`() async throws {
+        let fixture = APIFixture { $0.crashingImages = ["crash"] }
+        let old = try #require(try await fixture.readyService()["latestReadyRevision"]?.lastSegment)
+        _ = try await fixture.call(
+            .patch, "\(APIFixture.services)/web?updateMask=template", APIFixture.service("crash"))
+        fixture.clock.advance(by: .seconds(5))
+        let new = try #require(try await fixture.service()["latestCreatedRevision"]?.lastSegment)
+        #expect(fixture.cloud.runTrafficViolations.isEmpty)
+        let target = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"
+        let patch = try await fixture.call(
+            .patch, "\(APIFixture.services)/web?updateMask=traffic",
+            ["traffic": [["type": .string(target), "revision": .string(new), "percent": 100]]])
+        #expect(patch.status == 200)
+        fixture.clock.advance(by: .seconds(1))
+        let service = try await fixture.service()
+        #expect(service["trafficStatuses"]?.arrayValue?.compactMap { $0["revision"]?.stringValue } == [old])
+        let message = "Revision '\(new)' is not ready and cannot serve traffic."
+        #expect(service["conditions"]?[0]?["state"] == "CONDITION_FAILED")
+        #expect(service["conditions"]?[0]?["message"]?.stringValue == message)
+        let operation = try await fixture.operation("run.googleapis.com", patch)
+        #expect(operation.value(at: ["error", "code"]) == 9)
+        #expect(fixture.cloud.runTrafficViolations == ["web: 100 percent for \(new), which is not ready"])
     }
 
     @Test func `traffic alone makes no revision and goes where its percents and tags say`() async throws {
@@ -139,7 +163,8 @@ import Testing
         let fixture = APIFixture()
         let uri = try #require(try await fixture.readyService()["uri"]?.stringValue)
         #expect(try await fixture.send(.get, uri).status == 403)
-        #expect(try await fixture.send(.get, uri, headers: ["Authorization": "Bearer t"]).status == 503)
+        #expect(try await fixture.send(.get, uri, headers: ["Authorization": "Bearer t"]).status == 401)
+        #expect(try await fixture.send(.get, uri, headers: fixture.identity(for: uri)).status == 503)
         #expect(try await fixture.send(.get, "https://other-1-uc.a.run.app/").status == 404)
     }
 

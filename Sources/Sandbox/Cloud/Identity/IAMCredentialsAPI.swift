@@ -1,8 +1,9 @@
 internal import Encoding
 internal import HTTP
 
-/// iamcredentials v1: access tokens of service accounts. Nothing is signed here: `signBlob`, `signJwt` and
-/// `generateIdToken` answer 501, since a signature that no key verifies would prove nothing.
+/// iamcredentials v1: access tokens and identity tokens of service accounts; the simulated Cloud Run knows the latter
+/// again. Nothing is signed here: `signBlob` and `signJwt` answer 501, since a signature that no key verifies would
+/// prove nothing.
 struct IAMCredentialsAPI: CloudAPI {
     static let routes: [Route] = {
         let account = "v1/projects/{wildcard}/serviceAccounts/{account}"
@@ -17,7 +18,8 @@ struct IAMCredentialsAPI: CloudAPI {
     mutating func perform(
         _ call: APICall, in world: CloudWorld, shared: inout SharedState
     ) throws(CloudError) -> HTTPReply {
-        guard call.method == "iamcredentials.serviceAccounts.generateAccessToken" else {
+        let isIdentity = call.method == "iamcredentials.serviceAccounts.generateIdToken"
+        guard isIdentity || call.method == "iamcredentials.serviceAccounts.generateAccessToken" else {
             throw CloudError(
                 status: 501, reason: "UNIMPLEMENTED", message: "The sandbox holds no keys and signs nothing.")
         }
@@ -25,6 +27,7 @@ struct IAMCredentialsAPI: CloudAPI {
             throw .invalidField("name", "The project of the service account must be the wildcard character \"-\".")
         }
         let body = try call.body()
+        if isIdentity { return .json(["token": .string(try identityToken(call, body, world, &shared))]) }
         let scopes = (body["scope"]?.arrayValue ?? []).compactMap(\.stringValue)
         guard !scopes.isEmpty else { throw .invalidField("scope", "At least one scope is required.") }
         if let scope = scopes.first(where: { !$0.hasPrefix("https://") && !["openid", "email"].contains($0) }) {
@@ -38,6 +41,17 @@ struct IAMCredentialsAPI: CloudAPI {
         return .json([
             "accessToken": .string(issued.token), "expireTime": .string(issued.expires.wholeSeconds.description),
         ])
+    }
+
+    private func identityToken(
+        _ call: APICall, _ body: JSONValue, _ world: CloudWorld, _ shared: inout SharedState
+    ) throws(CloudError) -> String {
+        guard let audience = body["audience"]?.stringValue, !audience.isEmpty else {
+            throw .invalidField("audience", "The audience must not be empty.")
+        }
+        let delegates = (body["delegates"]?.arrayValue ?? []).compactMap(\.stringValue)
+        try checkChain(call, account: call["account"], delegates: delegates, world, shared)
+        return shared.tokens.issueIdentity(to: call["account"], audience: audience, now: world.now)
     }
 
     /// Up to an hour, as long as no organisation policy extends it.

@@ -92,11 +92,20 @@ struct MetadataAPI: Sendable {
         case "token":
             let scopes = request.url.queryValue("scopes").map { $0.split(separator: ",").map(String.init) } ?? [scope]
             return token(identity.account, scopes: scopes, world, &shared)
+        case "identity":
+            guard let audience = request.url.queryValue("audience"), !audience.isEmpty else {
+                return Self.page(400, "non-empty audience parameter required")
+            }
+            guard shared.identities.accounts[identity.account]?.isDisabled == false else {
+                return Self.page(404, "Not Found")
+            }
+            return Self.text(
+                shared.tokens.issueIdentity(to: identity.account, audience: audience, now: world.now))
         case nil where request.url.queryValue("recursive") == "true":
             return Self.json([
                 "email": .string(identity.account), "aliases": ["default"], "scopes": [.string(scope)],
             ])
-        case nil: return Self.text("aliases\nemail\nscopes\ntoken\n")
+        case nil: return Self.text("aliases\nemail\nidentity\nscopes\ntoken\n")
         default: return Self.page(404, "Not Found")
         }
     }

@@ -1,13 +1,15 @@
 internal import Encoding
 internal import HTTP
 
-/// Access tokens that the simulated endpoints have issued.
+/// Access and identity tokens that the simulated endpoints have issued.
 struct TokenIssuer: Sendable {
     struct Grant: Sendable, Equatable {
         /// A service account's or a user's email, or a principal of a workload identity pool.
         var principal: String
         var scopes: [String]
         var expires: Timestamp
+        /// For whom an identity token speaks of the principal; nil for an access token.
+        var audience: String?
     }
 
     /// Why a request's credentials are refused.
@@ -25,16 +27,52 @@ struct TokenIssuer: Sendable {
         let grant = Grant(principal: principal, scopes: scopes, expires: now + lifetime)
         let mark = String(StableHash.fnv1a("\(principal)/\(serial)"), radix: 36)
         let token = "ya29.sandbox-\(serial)-\(mark)"
+        keep(token, grant, now: now)
+        return (token, grant.expires)
+    }
+
+    /// A new identity token, good for an hour: a JWT in form, whose signature nobody can verify but this issuer.
+    mutating func issueIdentity(to principal: String, audience: String, now: Timestamp) -> String {
+        serial += 1
+        let grant = Grant(principal: principal, scopes: [], expires: now + .seconds(3600), audience: audience)
+        let header: JSONValue = ["alg": "RS256", "kid": "sandbox", "typ": "JWT"]
+        let subject = String(StableHash.fnv1a(principal))
+        let payload: JSONValue = [
+            "iss": "https://accounts.google.com", "aud": .string(audience), "azp": .string(subject),
+            "sub": .string(subject), "email": .string(principal), "email_verified": true,
+            "iat": .integer(now.seconds), "exp": .integer(grant.expires.seconds),
+        ]
+        let token = [header.serialized(), payload.serialized(), Array("sandbox-\(serial)".utf8)]
+            .map(Base64.encodeURL).joined(separator: ".")
+        keep(token, grant, now: now)
+        return token
+    }
+
+    private mutating func keep(_ token: String, _ grant: Grant, now: Timestamp) {
         if grants.count >= sweepAt {
             grants = grants.filter { now < $0.value.expires + .seconds(86400) }
             sweepAt = max(4096, 2 * grants.count)
         }
         grants[token] = grant
-        return (token, grant.expires)
     }
 
-    /// Who a request's bearer token belongs to.
+    /// Who a request's bearer access token belongs to.
     func check(_ request: HTTPRequest, now: Timestamp) -> Result<Grant, RefusalError> {
+        let result = find(request, now: now)
+        if case .success(let grant) = result, grant.audience != nil { return .failure(RefusalError(.invalid)) }
+        return result
+    }
+
+    /// Who a request's bearer identity token belongs to, if it was made for one of these audiences.
+    func checkIdentity(_ request: HTTPRequest, audiences: [String], now: Timestamp) -> Result<Grant, RefusalError> {
+        let result = find(request, now: now)
+        if case .success(let grant) = result, !audiences.contains(grant.audience ?? "") {
+            return .failure(RefusalError(.invalid))
+        }
+        return result
+    }
+
+    private func find(_ request: HTTPRequest, now: Timestamp) -> Result<Grant, RefusalError> {
         guard let header = request.headers["Authorization"] else { return .failure(RefusalError(.missing)) }
         guard header.lowercased().hasPrefix("bearer "), let grant = grants[String(header.dropFirst(7))] else {
             return .failure(RefusalError(.invalid))

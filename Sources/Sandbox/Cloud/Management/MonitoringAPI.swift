@@ -1,7 +1,7 @@
 internal import Encoding
 internal import HTTP
 
-/// monitoring v3: reading the series that were planted. Of MQL `timeSeries.query` knows
+/// monitoring v3: reading the series that were planted or recorded. Of MQL `timeSeries.query` knows
 /// `fetch RESOURCE::METRIC | filter a.b == 'x' | within 5m`; everything else it refuses.
 struct MonitoringAPI: CloudAPI {
     static let routes = [
@@ -9,7 +9,25 @@ struct MonitoringAPI: CloudAPI {
         Route(.post, "v3/projects/{project}/timeSeries:query", "monitoring.timeSeries.query"),
     ]
 
+    /// More points of one series are forgotten, the oldest first.
+    private static let pointLimit = 4096
+
     var series: [SimulatedTimeSeries] = []
+
+    /// Adds points to the series of the same metric, resource and labels.
+    mutating func append(_ new: SimulatedTimeSeries) {
+        let known = series.firstIndex { each in
+            each.metric == new.metric && each.metricLabels == new.metricLabels && each.resource == new.resource
+                && each.resourceLabels == new.resourceLabels && each.kind == new.kind
+        }
+        guard let known else {
+            series.append(new)
+            return
+        }
+        series[known].points += new.points
+        let extra = series[known].points.count - Self.pointLimit
+        if extra > 0 { series[known].points.removeFirst(extra) }
+    }
 
     mutating func perform(
         _ call: APICall, in world: CloudWorld, shared: inout SharedState

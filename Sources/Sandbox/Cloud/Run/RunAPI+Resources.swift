@@ -58,15 +58,16 @@ extension RunAPI {
             "name": .string(service.name), "uid": .string(service.uid), "etag": .string(service.etag),
             "generation": .string(String(service.generation)),
             "createTime": .string(service.created.description), "updateTime": .string(service.updated.description),
-            "uri": .string(uri(service, tag: nil)),
-            "urls": [
-                .string("https://\(service.id)-\(world.configuration.projectNumber).\(service.location).run.app"),
-                .string(uri(service, tag: nil)),
-            ],
             "terminalCondition": condition("Ready", service),
             "conditions": [condition("RoutesReady", service), condition("ConfigurationsReady", service)],
         ]
         for (key, member) in members { value[key] = member }
+        if let uri = uri(service, tag: nil) {
+            value["uri"] = .string(uri)
+            let number = world.configuration.projectNumber
+            let numbered = "https://\(service.id)-\(number).\(service.location).run.app"
+            value["urls"] = .array(service.waitsForFront ? [.string(uri)] : [.string(numbered), .string(uri)])
+        }
         value.setUnlessDefault(
             "observedGeneration", .string(service.observedGeneration == 0 ? "" : String(service.observedGeneration)))
         value.setUnlessDefault("reconciling", .bool(service.reconcilesUntil != nil))
@@ -88,13 +89,16 @@ extension RunAPI {
             status.setUnlessDefault("percent", .integer(target.percent))
             if let tag = target.tag {
                 status["tag"] = .string(tag)
-                status["uri"] = .string(uri(service, tag: tag))
+                if let uri = uri(service, tag: tag) { status["uri"] = .string(uri) }
             }
             return status
         }
     }
 
-    func uri(_ service: RunService, tag: String?) -> String { "https://\(Self.host(of: service, tag: tag))" }
+    /// Nil while a front has not begun to serve it.
+    func uri(_ service: RunService, tag: String?) -> String? {
+        service.waitsForFront ? service.origins[tag ?? ""] : "https://\(Self.host(of: service, tag: tag))"
+    }
 
     /// `[TAG---]S-<hash>-uc.a.run.app`.
     static func host(of service: RunService, tag: String?) -> String {
@@ -106,10 +110,9 @@ extension RunAPI {
         var value: JSONValue = [
             "type": .string(type), "lastTransitionTime": .string(service.updated.description),
         ]
-        let failsRoutes = service.failure != nil && service.routed.allSatisfy { service.resolve($0) == nil }
         if service.reconcilesUntil != nil {
             value["state"] = "CONDITION_RECONCILING"
-        } else if let failure = service.failure, type != "RoutesReady" || failsRoutes {
+        } else if let failure = failure(type, service) {
             value["state"] = "CONDITION_FAILED"
             value["severity"] = "ERROR"
             value["message"] = .string(failure.message)
@@ -123,6 +126,16 @@ extension RunAPI {
             value["state"] = "CONDITION_SUCCEEDED"
         }
         return value
+    }
+
+    private func failure(_ type: String, _ service: RunService) -> RunFailure? {
+        switch type {
+        case "ConfigurationsReady": return service.failure
+        case "RoutesReady":
+            let servesNothing = service.routed.allSatisfy { service.resolve($0) == nil }
+            return service.routeFailure ?? (servesNothing ? service.failure : nil)
+        default: return service.failure ?? service.routeFailure
+        }
     }
 
     // MARK: Revisions

@@ -33,6 +33,10 @@ struct RunAPI: CloudAPI {
 
     /// By full name.
     var services: [String: RunService] = [:]
+    /// Whether a front runs the instances of services: what becomes of revisions is then for it to say.
+    var hasFront = false
+    /// Writes that gave weight to a revision that was not ready, while another one was: a sentence each.
+    private(set) var violations: [String] = []
     private var operations = LongRunningOperations()
     private var serial: UInt64 = 0
 
@@ -51,7 +55,7 @@ struct RunAPI: CloudAPI {
             let ended = service.advance(in: world)
             services[name] = service
             for operation in ended {
-                if let failure = service.failure {
+                if let failure = service.failure ?? service.routeFailure {
                     operations.finish(operation, .failure(code: 9, message: failure.message))
                 } else {
                     operations.finish(operation, .response(typed(json(service, in: world), "Service")))
@@ -150,6 +154,7 @@ struct RunAPI: CloudAPI {
         var service = RunService(
             name: name, uid: Self.uid("\(name)/\(serial)"), created: world.now, updated: world.now,
             resource: resource, version: 1, policy: IAMPolicy(of: "\(name)/\(serial)"))
+        service.waitsForFront = hasFront
         try checkTraffic(resource, service)
         service.change(to: resource, in: world)
         return store(service, call, in: world)
@@ -179,8 +184,20 @@ struct RunAPI: CloudAPI {
         if !given.isEmpty, service.revision(given) != nil, resource["template"] != service.resource["template"] {
             throw .alreadyExists("Revision named '\(given)' with different configuration already exists.")
         }
+        if !call.flag("validateOnly") { noteUnready(resource, service) }
         service.change(to: resource, force: call.flag("forceNewRevision"), in: world)
         return store(service, call, in: world)
+    }
+
+    /// Weight for a revision that cannot serve yet is accepted, as Cloud Run does: the routes stay until it can. Whoever
+    /// asks for it is wrong all the same while there is one that can.
+    private mutating func noteUnready(_ resource: JSONValue, _ service: RunService) {
+        guard service.latestReady != nil else { return }
+        for target in RunTraffic.targets(resource) where target.percent > 0 && target.revision != nil {
+            guard service.resolve(target) == nil, violations.count < 1000 else { continue }
+            violations.append(
+                "\(service.id): \(target.percent) percent for \(target.revision ?? ""), which is not ready")
+        }
     }
 
     /// The whole without a mask, else the masked fields.

@@ -35,6 +35,12 @@ struct RunService: Sendable {
     var reconcilesUntil: Timestamp?
     /// Of the last reconciliation.
     var failure: RunFailure?
+    /// Why the last reconciliation left the routes as they were.
+    var routeFailure: RunFailure?
+    /// Whether a front says what becomes of revisions, by what their instances do; else the clock does.
+    var waitsForFront = false
+    /// Where a front serves it, by traffic tag; the service's own is under the empty one.
+    var origins: [String: String] = [:]
     var deletedAt: Timestamp?
     /// Operations that end with the present reconciliation.
     var operations: [String] = []
@@ -75,15 +81,32 @@ struct RunService: Sendable {
             }
             version += 1
         }
-        guard let until = reconcilesUntil, until <= world.now else { return [] }
+        guard let until = reconcilesUntil, until <= world.now, !isLastPending else { return [] }
         reconcilesUntil = nil
         observedGeneration = generation
         version += 1
         failure = revisions.last.flatMap { if case .failed(let failure, _) = $0.outcome { failure } else { nil } }
-        routed = RunTraffic.targets(resource)
+        let wanted = RunTraffic.targets(resource)
+        // All or nothing: a target that cannot serve leaves the routes as they are.
+        let missing = wanted.first { $0.revision != nil && resolve($0) == nil }?.revision
+        routeFailure = missing.map { RunFailure(notReady: $0) }
+        if missing == nil { routed = wanted }
         let ended = operations
         operations = []
         return ended
+    }
+
+    private var isLastPending: Bool {
+        if case .pending = revisions.last?.outcome { true } else { false }
+    }
+
+    /// Takes what a front saw of a revision that was pending.
+    mutating func report(_ revision: String, failure: RunFailure?, at now: Timestamp) {
+        guard let index = revisions.firstIndex(where: { $0.name == revision }),
+            case .pending = revisions[index].outcome
+        else { return }
+        revisions[index].outcome = failure.map { .failed($0, at: now) } ?? .ready(at: now)
+        version += 1
     }
 
     /// Begins the reconciliation of a change; a changed template, or `force`, makes a revision.
@@ -99,10 +122,10 @@ struct RunService: Sendable {
                 name: newRevisionName, generation: generation, template: new["template"] ?? [:], created: world.now,
                 outcome: .pending(until: world.now))
             let fails = RunFailure(of: revision, in: world) != nil
-            let due = world.now + (fails ? world.timings.revisionFails : world.timings.revisionReady)
+            var due = world.now + (fails ? world.timings.revisionFails : world.timings.revisionReady)
+            if waitsForFront, !fails { due = CloudScript.forever } else { until = max(until, due) }
             revisions.append(revision)
             revisions[revisions.count - 1].outcome = .pending(until: due)
-            until = max(until, due)
         }
         reconcilesUntil = max(until, reconcilesUntil ?? until)
     }
@@ -118,7 +141,7 @@ struct RunService: Sendable {
 }
 
 /// Why a revision cannot serve.
-struct RunFailure: Sendable, Equatable {
+struct RunFailure: Error, Sendable, Equatable {
     /// Of `Condition.reason`; nil where `revisionReason` says it.
     var reason: String?
     var revisionReason: String?
@@ -145,18 +168,46 @@ struct RunFailure: Sendable, Equatable {
             }
             if script.crashingImages.contains(image) {
                 let port = container["ports"]?[0]?["containerPort"]?.integerValue ?? 8080
-                self.init(
-                    revisionReason: "HEALTH_CHECK_CONTAINER_ERROR",
-                    message: prefix + "The user-provided container failed to start and listen on the port defined "
-                        + "provided by the PORT=\(port) environment variable within the allocated timeout. This "
-                        + "can happen when the container port is misconfigured or if the timeout is too short.")
+                self.init(unhealthy: revision.name, port: port)
                 return
             }
         }
         return nil
     }
 
-    private init(reason: String? = nil, revisionReason: String? = nil, message: String) {
+    /// A container that does not listen on its port.
+    init(unhealthy revision: String, port: Int64) {
+        self.init(
+            revisionReason: "HEALTH_CHECK_CONTAINER_ERROR",
+            message: "Revision '\(revision)' is not ready and cannot serve traffic. The user-provided container "
+                + "failed to start and listen on the port defined provided by the PORT=\(port) environment variable "
+                + "within the allocated timeout. This can happen when the container port is misconfigured or if the "
+                + "timeout is too short.")
+    }
+
+    /// What a front saw of a revision's first instance.
+    ///
+    /// - Parameter exitCode: nil when it still ran.
+    init(of revision: RunService.Revision, probe: StartupProbe, exitCode: Int32?, logPath: String) {
+        let port = revision.template["containers"]?[0]?["ports"]?[0]?["containerPort"]?.integerValue ?? 8080
+        self.init(unhealthy: revision.name, port: port)
+        if case .answers = probe.kind, exitCode == nil {
+            message =
+                "Revision '\(revision.name)' is not ready and cannot serve traffic. The user-provided container failed "
+                + "the configured startup probe checks."
+        }
+        if let exitCode { message += " Container called exit(\(exitCode))." }
+        message += " Logs for this revision might contain more information.\nLogs: \(logPath)"
+    }
+
+    /// Traffic for a revision that cannot serve it.
+    init(notReady revision: String) {
+        self.init(
+            revisionReason: "HEALTH_CHECK_CONTAINER_ERROR",
+            message: "Revision '\(revision)' is not ready and cannot serve traffic.")
+    }
+
+    init(reason: String? = nil, revisionReason: String? = nil, message: String) {
         self.reason = reason
         self.revisionReason = revisionReason
         self.message = message
@@ -176,7 +227,8 @@ struct RunTraffic: Sendable, Equatable {
         if given.isEmpty { return [RunTraffic(revision: nil, percent: 100, tag: nil)] }
         return given.map {
             RunTraffic(
-                revision: $0["revision"]?.stringValue, percent: $0["percent"]?.integerValue ?? 0,
+                revision: $0["revision"]?.stringValue.flatMap { $0.isEmpty ? nil : $0 },
+                percent: $0["percent"]?.integerValue ?? 0,
                 tag: $0["tag"]?.stringValue)
         }
     }

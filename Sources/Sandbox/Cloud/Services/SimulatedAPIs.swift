@@ -131,6 +131,7 @@ struct SimulatedAPIs: Sendable {
     static func permission(for method: String) -> String {
         switch method {
         case "iamcredentials.serviceAccounts.generateAccessToken": return "iam.serviceAccounts.getAccessToken"
+        case "iamcredentials.serviceAccounts.generateIdToken": return "iam.serviceAccounts.getOpenIdToken"
         case "iamcredentials.serviceAccounts.signBlob": return "iam.serviceAccounts.signBlob"
         case "sts.token", "oauth2.token": return ""
         default: break

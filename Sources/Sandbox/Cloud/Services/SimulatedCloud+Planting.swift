@@ -65,6 +65,12 @@ extension SimulatedCloud {
         }
     }
 
+    /// An identity token that Cloud Run services take for somebody's, if it was made for their address.
+    public func issueIdentityToken(to principal: String, audience: String) -> String {
+        let now = configuration.clock.now
+        return state.withLock { $0.apis.shared.tokens.issueIdentity(to: principal, audience: audience, now: now) }
+    }
+
     /// Switches an API off (`run.googleapis.com`); `serviceusage` switches it on again.
     public func disableService(_ name: String) {
         state.withLock { $0.apis.shared.services.disable(name) }
@@ -125,6 +131,9 @@ extension SimulatedCloud {
     public func serveRun(_ service: String, _ origin: RunOrigin?) {
         runOrigins.withLock { $0[service] = origin }
     }
+
+    /// Writes that gave weight to a Cloud Run revision that was not ready while another one was, a sentence each.
+    public var runTrafficViolations: [String] { state.withLock { $0.apis.run.violations } }
 
     /// How many requests a Cloud Run revision has served.
     public func runRequestCount(revision: String) -> Int { callCount("run.traffic/\(revision)") }
