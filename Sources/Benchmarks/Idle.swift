@@ -78,7 +78,10 @@ enum Idle {
     }
 
     static func crds() throws -> [JSONValue] {
-        try [trainyard_embedded_trainingjobs_crd(), trainyard_embedded_gcsartifacts_crd()].flatMap { file in
+        try [
+            trainyard_embedded_trainingjobs_crd(), trainyard_embedded_gcsartifacts_crd(),
+            trainyard_embedded_modelendpoints_crd(),
+        ].flatMap { file in
             let bytes = UnsafeBufferPointer(start: file.bytes, count: file.count)
             return try YAML.documents(String(decoding: bytes, as: UTF8.self)).map(\.json)
         }

@@ -8,6 +8,10 @@ static const unsigned char gcsartifacts[] = {
 #embed "../../crds/gcsartifacts.yaml"
 };
 
+static const unsigned char modelendpoints[] = {
+#embed "../../crds/modelendpoints.yaml"
+};
+
 static const unsigned char rules[] = {
 #embed "../../charts/trainyard/files/clusterrole-rules.yaml"
 };
@@ -18,6 +22,10 @@ struct trainyard_embedded_file trainyard_embedded_trainingjobs_crd(void) {
 
 struct trainyard_embedded_file trainyard_embedded_gcsartifacts_crd(void) {
     return (struct trainyard_embedded_file){gcsartifacts, sizeof gcsartifacts};
+}
+
+struct trainyard_embedded_file trainyard_embedded_modelendpoints_crd(void) {
+    return (struct trainyard_embedded_file){modelendpoints, sizeof modelendpoints};
 }
 
 struct trainyard_embedded_file trainyard_embedded_clusterrole_rules(void) {

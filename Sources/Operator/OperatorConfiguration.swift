@@ -26,6 +26,8 @@ public struct OperatorConfiguration: Sendable, Hashable {
     public var prices: PriceTable
     /// IAM members beside the project's own service accounts that artifacts may give access to, by namespace; `*`: of all.
     public var accessMembers: [String: Set<String>]
+    /// Google service accounts that a namespace's endpoints may act as.
+    public var runtimeAccounts: [String: Set<String>]
     /// E-mail address of the service account of the nodes that runs get; nil: the project's default.
     public var nodeServiceAccount: String?
 
@@ -35,7 +37,7 @@ public struct OperatorConfiguration: Sendable, Hashable {
         createGrace: Duration = .seconds(90), capacityRetryInterval: Duration = .seconds(60),
         imagePullGrace: Duration = .seconds(120), podStartGrace: Duration = .seconds(900),
         prices: PriceTable = .builtIn, nodeServiceAccount: String? = nil,
-        accessMembers: [String: Set<String>] = [:]
+        accessMembers: [String: Set<String>] = [:], runtimeAccounts: [String: Set<String>] = [:]
     ) {
         self.cluster = cluster
         self.clusterUID = clusterUID
@@ -50,5 +52,6 @@ public struct OperatorConfiguration: Sendable, Hashable {
         self.prices = prices
         self.nodeServiceAccount = nodeServiceAccount
         self.accessMembers = accessMembers
+        self.runtimeAccounts = runtimeAccounts
     }
 }

@@ -24,6 +24,8 @@ public enum Ownership {
     public static let finalizer = "trainyard.dev/finalizer"
     /// `<runID>`: ends that run as Cancelled.
     public static let cancelAnnotation = "trainyard.dev/cancel"
+    /// `<revision>`: that revision of a ModelEndpoint may get all requests.
+    public static let promoteAnnotation = "trainyard.dev/promote"
     /// `<object's name>`: data may be deleted with the object.
     public static let confirmDeletionAnnotation = "trainyard.dev/confirm-deletion"
 

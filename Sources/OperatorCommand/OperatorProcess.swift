@@ -111,12 +111,13 @@ struct OperatorProcess: Sendable {
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
             progressInterval: options.progressInterval, prices: prices,
-            nodeServiceAccount: options.nodeServiceAccount, accessMembers: options.accessMembers)
+            nodeServiceAccount: options.nodeServiceAccount, accessMembers: options.accessMembers,
+            runtimeAccounts: options.tenantAccounts)
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
         let storage = StorageClient(gated.with(tokens: tenantTokens(google, kubernetes: place.kubernetes)))
         addControllers(
             to: manager, configuration, kubernetes: place.kubernetes, google: gated,
-            storage: storage)
+            storage: storage, invoker: try invoker(google))
         addLeakSweep(to: manager, configuration, google: gated)
         stop.onRequest { manager.stop() }
         running.manager.withLock { $0 = manager }
@@ -190,7 +191,7 @@ struct OperatorProcess: Sendable {
 
     private func addControllers(
         to manager: ControllerManager, _ configuration: OperatorConfiguration, kubernetes: KubernetesClient,
-        google: GoogleCloudClient, storage: StorageClient
+        google: GoogleCloudClient, storage: StorageClient, invoker: RunInvoker
     ) {
         let controllerOptions = ControllerOptions(
             concurrency: options.concurrency, recheckInterval: options.recheckInterval)
@@ -204,6 +205,20 @@ struct OperatorProcess: Sendable {
                 configuration: configuration, kubernetes: kubernetes, storage: storage, cache: manager.cache,
                 clock: clock),
             options: controllerOptions)
+        manager.add(
+            ModelEndpointController(
+                configuration: configuration, kubernetes: kubernetes, run: RunClient(google), invoker: invoker,
+                monitoring: MonitoringClient(google), storage: storage, cache: manager.cache, clock: clock),
+            options: controllerOptions)
+    }
+
+    /// Calls endpoints as this process; an emulator plays the metadata server too.
+    private func invoker(_ google: Google) throws(APIError) -> RunInvoker {
+        let host = environment["GCE_METADATA_HOST"].flatMap { $0.isEmpty ? nil : $0 }
+        let emulator = options.googleEndpoint.map { HTTPURL($0)?.authority ?? $0 }
+        let identity = try MetadataServerIdentity(
+            host: emulator ?? host ?? MetadataServerTokens.defaultHost, transport: google.transport, clock: clock)
+        return RunInvoker(transport: google.transport, identity: identity, clock: clock)
     }
 
     private func addLeakSweep(
@@ -218,8 +233,10 @@ struct OperatorProcess: Sendable {
     }
 
     private func runtimeMetrics() -> RuntimeMetrics {
-        let kinds = [TrainingJob.resourceType, GCSArtifact.resourceType]
-        let watched = kinds + TrainingJobController.relations.map(\.type) + GCSArtifactController.relations.map(\.type)
+        let kinds = [TrainingJob.resourceType, GCSArtifact.resourceType, ModelEndpoint.resourceType]
+        let watched =
+            kinds + TrainingJobController.relations.map(\.type) + GCSArtifactController.relations.map(\.type)
+            + ModelEndpointController.relations.map(\.type)
         return RuntimeMetrics(
             registry, controllers: kinds.map(\.plural), resources: Set(watched.map(\.name)).sorted())
     }

@@ -21,7 +21,7 @@ private final class RealOperatorWorld {
         processes = try await RealAPIServer.start(programs: programs)
         folder = processes.folder
         server = try await APIServer.real(processes)
-        for name in ["gcsartifacts", "trainingjobs"] {
+        for name in ["gcsartifacts", "modelendpoints", "trainingjobs"] {
             let text = try #require(TestFiles.text("\(Self.repository)/crds/\(name).yaml"))
             try await server.arrange(
                 .post, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", try YAML.document(text).json)

@@ -70,7 +70,15 @@ enum Repository {
             GCSArtifact.Status.self, try #require(schema.value(at: ["properties", "status"])), "GCSArtifact.status")
     }
 
-    @Test(arguments: ["trainingjobs", "gcsartifacts"])
+    @Test func `the Swift types mirror modelendpoints`() throws {
+        let schema = try schema("modelendpoints")
+        try check(
+            ModelEndpoint.Spec.self, try #require(schema.value(at: ["properties", "spec"])), "ModelEndpoint.spec")
+        try check(
+            ModelEndpoint.Status.self, try #require(schema.value(at: ["properties", "status"])), "ModelEndpoint.status")
+    }
+
+    @Test(arguments: ["trainingjobs", "gcsartifacts", "modelendpoints"])
     func `every string, list and map of a spec is bounded, every field of it described`(file: String) throws {
         let schema = try schema(file)
         visit(try #require(schema.value(at: ["properties", "spec"])), path: "spec", isSpec: true)
@@ -93,7 +101,7 @@ enum Repository {
         if let items = schema["items"] { visit(items, path: path + "[]", isSpec: isSpec) }
     }
 
-    @Test(arguments: ["trainingjobs", "gcsartifacts"])
+    @Test(arguments: ["trainingjobs", "gcsartifacts", "modelendpoints"])
     func `an untouched object reads as in progress`(file: String) throws {
         let status = try #require(try schema(file).value(at: ["properties", "status"]))
         #expect(status["default"] == ["observedGeneration": -1])

@@ -44,7 +44,7 @@ enum CRDRuleCases {
 
     static let all =
         jobs + capacity + running + money + sources + preflight + ending + artifacts + artifactBuckets + jobUpdates
-        + artifactUpdates
+        + artifactUpdates + endpoints
 
     static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil

@@ -46,7 +46,7 @@ import Testing
                 }
             }
             // A definition is served a moment after it was accepted.
-            for kind in [CRDRuleCases.job, CRDRuleCases.artifact] {
+            for kind in [CRDRuleCases.job, CRDRuleCases.artifact, CRDRuleCases.endpoint] {
                 let deadline = ContinuousClock.now + .seconds(60)
                 while true {
                     let answer = await server.result { () throws(APIError) in
@@ -64,7 +64,7 @@ import Testing
         }
 
         private static func definitions() throws -> [JSONValue] {
-            try Repository.yaml("crds/trainingjobs.yaml") + Repository.yaml("crds/gcsartifacts.yaml")
+            try ["trainingjobs", "gcsartifacts", "modelendpoints"].flatMap { try Repository.yaml("crds/\($0).yaml") }
         }
 
         func makeNamespace() async throws -> String {
@@ -148,7 +148,7 @@ import Testing
 
     @Test func `every rule of the CRDs has an accepting and a refusing case`() throws {
         var missing: [String] = []
-        for kind in [CRDRuleCases.job, CRDRuleCases.artifact] {
+        for kind in [CRDRuleCases.job, CRDRuleCases.artifact, CRDRuleCases.endpoint] {
             for (rule, message) in try Self.rules(of: kind) {
                 let cases = CRDRuleCases.all.filter { $0.kind == kind && $0.rule == rule }
                 if !cases.contains(where: { $0.refusal == nil }) { missing.append("\(kind.kind) \(rule): accepting") }
@@ -195,9 +195,10 @@ import Testing
         if let values = schema["additionalProperties"] { collect(values, "\(place){}", &rules) }
     }
 
-    /// The example's TrainingJob, and the artifact that receives its runs.
+    /// The example's TrainingJob, the artifact that receives its runs, and the example's ModelEndpoint.
     private static func base(_ kind: ResourceType, namespace: String) throws -> JSONValue {
-        let documents = try Repository.yaml("crds/examples/fashion-mnist.yaml")
+        let example = kind == CRDRuleCases.endpoint ? "endpoint-canary" : "fashion-mnist"
+        let documents = try Repository.yaml("crds/examples/\(example).yaml")
         var found = try #require(documents.last { $0["kind"]?.stringValue == kind.kind })
         found.set(.string(namespace), at: ["metadata", "namespace"])
         return found

@@ -11,5 +11,7 @@ struct trainyard_embedded_file {
 struct trainyard_embedded_file trainyard_embedded_trainingjobs_crd(void);
 /// crds/gcsartifacts.yaml
 struct trainyard_embedded_file trainyard_embedded_gcsartifacts_crd(void);
+/// crds/modelendpoints.yaml
+struct trainyard_embedded_file trainyard_embedded_modelendpoints_crd(void);
 /// charts/trainyard/files/clusterrole-rules.yaml
 struct trainyard_embedded_file trainyard_embedded_clusterrole_rules(void);

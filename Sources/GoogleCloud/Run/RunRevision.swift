@@ -257,6 +257,7 @@ public struct RunRevision: Decodable, Sendable, Hashable {
     /// Short name.
     public var service: String?
     public var labels: [String: String]?
+    public var annotations: [String: String]?
     public var containers: [RunContainer]?
     public var scaling: RunRevisionTemplate.Scaling?
     public var nodeSelector: RunRevisionTemplate.NodeSelector?
@@ -271,5 +272,11 @@ public struct RunRevision: Decodable, Sendable, Hashable {
     public var deleteTime: String?
 
     /// Instances start and pass their probes.
-    public var isReady: Bool { conditions?.first { $0.type == "Ready" }?.state == .known(.succeeded) }
+    public var isReady: Bool { readiness?.state == .known(.succeeded) }
+
+    /// The condition `Ready`.
+    public var readiness: RunCondition? { conditions?.first { $0.type == "Ready" } }
+
+    /// `R` of `name`.
+    public var id: String { name.split(separator: "/").last.map(String.init) ?? name }
 }

@@ -75,7 +75,8 @@ public final class SandboxWorld: OptionServing {
                 project: configuration.cloud.project, clock: configuration.clock, images: configuration.images,
                 stateDirectory: configuration.stateDirectory, seed: configuration.seed ?? UInt64.random(in: 0 ... .max))
         )
-        cluster.setPodLogs { await nodes.log($0) }
+        // The nodes hold the cluster: the other way round nothing would ever be freed.
+        cluster.setPodLogs { [weak nodes] in await nodes?.log($0) ?? HTTPReply(status: 503) }
         annotations = SandboxAnnotations(
             cluster: ClusterAccess(handler: cluster, token: configuration.adminToken), cloud: cloud,
             stockouts: configuration.cloud.script.stockouts)

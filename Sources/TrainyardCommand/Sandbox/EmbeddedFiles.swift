@@ -4,13 +4,14 @@ import YAML
 
 /// The files that are part of the program.
 enum EmbeddedFiles {
-    /// The CustomResourceDefinitions of both kinds.
+    /// The CustomResourceDefinitions of all kinds.
     ///
     /// - Throws: `.software`: the file that was built in cannot be read.
     static func crds() throws(RunError) -> [JSONValue] {
         var crds: [JSONValue] = []
         crds += try documents(trainyard_embedded_trainingjobs_crd(), "crds/trainingjobs.yaml")
         crds += try documents(trainyard_embedded_gcsartifacts_crd(), "crds/gcsartifacts.yaml")
+        crds += try documents(trainyard_embedded_modelendpoints_crd(), "crds/modelendpoints.yaml")
         return crds
     }
 

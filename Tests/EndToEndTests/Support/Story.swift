@@ -125,7 +125,7 @@ final class Story: Sendable {
     private var priceFile: String { "\(directory)/prices.json" }
 
     static func definitions() throws -> [JSONValue] {
-        try ["trainingjobs", "gcsartifacts"].flatMap { try BuiltProducts.documents("crds/\($0).yaml") }
+        try ["trainingjobs", "gcsartifacts", "modelendpoints"].flatMap { try BuiltProducts.documents("crds/\($0).yaml") }
     }
 
     private func writeKubeconfig(_ name: String, origin: String) throws {

@@ -18,7 +18,7 @@ final class Traffic: Sendable {
         /// `POST nodePools`, `DELETE nodePools/x`, `PATCH trainingjobs/x/status`: what tests look at.
         var line: String {
             let segments = request.url.decodedSegments ?? []
-            let kinds = ["nodePools", "trainingjobs", "gcsartifacts", "jobs"]
+            let kinds = ["nodePools", "trainingjobs", "gcsartifacts", "modelendpoints", "jobs"]
             let start = segments.lastIndex { kinds.contains($0) } ?? 0
             return "\(request.method.rawValue) \(segments[start...].joined(separator: "/"))"
         }

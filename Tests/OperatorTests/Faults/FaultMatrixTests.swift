@@ -75,6 +75,10 @@ import Testing
         try await checkWhenAsked("bucket settings", Workflow.artifactSettings)
     }
 
+    @Test func `ModelEndpoints survive every fault at every request`() async throws {
+        try await checkWhenAsked("ModelEndpoint", Workflow.endpoints)
+    }
+
     @Test func `both together survive every fault at every request`() async throws {
         try await check("both", Workflow.whole)
     }

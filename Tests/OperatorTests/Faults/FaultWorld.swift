@@ -12,7 +12,7 @@ import Testing
 @testable import ControllerRuntime
 @testable import Operator
 
-/// Both controllers in their real loops, with the operator's own role, over the simulated world on a virtual clock that
+/// All controllers in their real loops, with the operator's own role, over the simulated world on a virtual clock that
 /// moves only here; what goes wrong is said by a plan, and an oracle sees every request.
 final class FaultWorld: @unchecked Sendable {
     // Sendable because one task owns a world, and what it calls back into runs within that task's own calls.
@@ -24,7 +24,9 @@ final class FaultWorld: @unchecked Sendable {
 
     /// The CRDs and the operator's role, read once.
     static let files = Result {
-        let crds = try Repository.yaml("crds/trainingjobs.yaml") + Repository.yaml("crds/gcsartifacts.yaml")
+        let crds = try ["trainingjobs", "gcsartifacts", "modelendpoints"].flatMap {
+            try Repository.yaml("crds/\($0).yaml")
+        }
         let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
         return (crds, try #require(role.first?["rules"]?.arrayValue))
     }
@@ -33,6 +35,7 @@ final class FaultWorld: @unchecked Sendable {
         var cache = ObjectCache()
         var jobs: ControllerLoop<TrainingJobController>
         var artifacts: ControllerLoop<GCSArtifactController>
+        var endpoints: ControllerLoop<ModelEndpointController>
     }
 
     private struct CanaryTokens: TokenSource {
@@ -53,9 +56,10 @@ final class FaultWorld: @unchecked Sendable {
     let oracle: Oracle
     /// Where the story is set.
     var namespace = "ml"
-    /// Which of the two controllers there is.
+    /// Which of the controllers there are.
     var runsJobs = true
     var runsArtifacts = true
+    var runsEndpoints = false
     /// Objects that the story has made.
     var madeCount = 0
     var hasDecoys = false
@@ -149,9 +153,22 @@ final class FaultWorld: @unchecked Sendable {
             compute: ComputeClient(google), cache: cache, clock: environment.clock)
         let artifacts = GCSArtifactController(
             configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall)
+        let endpoints = ModelEndpointController(
+            configuration: configuration, kubernetes: client, run: RunClient(google),
+            invoker: RunInvoker(transport: transport, identity: identity(transport, wall), clock: wall),
+            monitoring: MonitoringClient(google), storage: storage, cache: cache, clock: wall)
         return Process(
             cache: cache, jobs: ControllerLoop(jobs, cache: cache, environment: environment, gate: gate),
-            artifacts: ControllerLoop(artifacts, cache: cache, environment: environment, gate: gate))
+            artifacts: ControllerLoop(artifacts, cache: cache, environment: environment, gate: gate),
+            endpoints: ControllerLoop(endpoints, cache: cache, environment: environment, gate: gate))
+    }
+
+    private static func identity(_ transport: FaultTransport, _ clock: SkewedClock) -> MetadataServerIdentity {
+        do throws(APIError) {
+            return try MetadataServerIdentity(transport: transport, clock: clock)
+        } catch {
+            preconditionFailure("the standard host is valid")
+        }
     }
 
     /// A second replica works beside the first from now on, or no longer.
@@ -182,6 +199,7 @@ final class FaultWorld: @unchecked Sendable {
         case .repeatEvents:
             for key in process.jobs.store.keys { process.jobs.enqueue(key) }
             for key in process.artifacts.store.keys { process.artifacts.enqueue(key) }
+            for key in process.endpoints.store.keys { process.endpoints.enqueue(key) }
         default: break
         }
     }
@@ -258,11 +276,14 @@ final class FaultWorld: @unchecked Sendable {
             if let twin {
                 if runsJobs { _ = await twin.jobs.reconcileNext() }
                 if runsArtifacts { _ = await twin.artifacts.reconcileNext() }
+                if runsEndpoints { _ = await twin.endpoints.reconcileNext() }
             }
             if runsJobs, let (key, _) = await process.jobs.reconcileNext() {
                 note("trainingjobs \(key)")
             } else if runsArtifacts, let (key, _) = await process.artifacts.reconcileNext() {
                 note("gcsartifacts \(key)")
+            } else if runsEndpoints, let (key, _) = await process.endpoints.reconcileNext() {
+                note("modelendpoints \(key)")
             } else {
                 return
             }
@@ -286,6 +307,7 @@ struct StoreView: Sendable {
     init(_ admin: KubernetesClient) async throws {
         fillers = [
             try await Self.filler(TrainingJob.self, nil, admin), try await Self.filler(GCSArtifact.self, nil, admin),
+            try await Self.filler(ModelEndpoint.self, nil, admin),
             try await Self.filler(Job.self, Ownership.jobLabel, admin),
             try await Self.filler(Pod.self, Ownership.jobLabel, admin),
             try await Self.filler(Service.self, Ownership.jobLabel, admin),

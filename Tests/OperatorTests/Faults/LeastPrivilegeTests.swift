@@ -9,10 +9,12 @@ import Testing
     /// Used by what no story runs: watches (`EndToEndTests` has them over a socket), the election, what the
     /// API server asks for itself, and the end of pods that lost their Job (`TrainingJobPodEndTests`).
     private static let elsewhere: Set<String> = [
-        "watch trainingjobs.trainyard.dev", "watch gcsartifacts.trainyard.dev", "list jobs.batch", "watch jobs.batch",
+        "watch trainingjobs.trainyard.dev", "watch gcsartifacts.trainyard.dev",
+        "watch modelendpoints.trainyard.dev", "list jobs.batch", "watch jobs.batch",
         "list services", "watch services", "watch pods", "list nodes", "watch nodes",
         "get leases.coordination.k8s.io", "create leases.coordination.k8s.io", "update leases.coordination.k8s.io",
         "update trainingjobs.trainyard.dev/finalizers", "update gcsartifacts.trainyard.dev/finalizers",
+        "update modelendpoints.trainyard.dev/finalizers",
         "delete pods", "get pods", "list workloads.kueue.x-k8s.io", "watch workloads.kueue.x-k8s.io",
     ]
 
@@ -20,7 +22,9 @@ import Testing
         let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
         let granted = ClusterGrant.all(in: try #require(role.first?["rules"]?.arrayValue))
         var used: Set<ClusterGrant> = []
-        let stories = Workflow.trainingJobs + Workflow.queued + Workflow.money + Workflow.artifacts + Workflow.whole
+        let stories =
+            Workflow.trainingJobs + Workflow.queued + Workflow.money + Workflow.artifacts + Workflow.whole
+            + Workflow.endpoints
         for workflow in stories {
             let world = try await workflow.make()
             try await workflow.story(world)

@@ -24,6 +24,8 @@ final class Oracle: Sendable {
         var isKindGoing = false
         /// Names that each alias was given to.
         var heardCount = 0
+        /// Services may stay after their objects.
+        var mayOrphan = false
     }
 
     let world: SandboxWorld
@@ -55,6 +57,9 @@ final class Oracle: Sendable {
 
     /// From now on the definition of GCSArtifacts is being deleted.
     func kindIsGoing() { state.withLock { $0.isKindGoing = true } }
+
+    /// From now on services may stay after their objects.
+    func expectOrphans() { state.withLock { $0.mayOrphan = true } }
 
     func violated(_ invariant: String, _ what: String) {
         state.withLock { state in
@@ -104,6 +109,8 @@ final class Oracle: Sendable {
             if let pool, !isOurs(pool.config["resourceLabels"]) {
                 violated("I3", "\(traced.line): the pool is not ours")
             }
+        } else if request.url.authority.hasPrefix("run."), let index = segments.firstIndex(of: "services") {
+            checkService(request, segments, index, traced)
         } else if let index = segments.firstIndex(of: "b"), segments.count > index + 1 {
             guard let bucket = await bucket(segments[index + 1]) else { return }
             // A marker and a probe lie among the outputs, whoever made the bucket.
@@ -112,6 +119,27 @@ final class Oracle: Sendable {
             // In prefix mode the bucket belongs to another object of the cluster.
             if !isOurs(bucket["labels"]) { violated("I3", "\(traced.line): the bucket is not ours") }
         }
+    }
+
+    /// A service is made with our labels, and changed only where it has them.
+    private func checkService(_ request: HTTPRequest, _ segments: [String], _ index: Int, _ traced: TracedRequest) {
+        guard segments.count > index + 1 else {
+            let labels = (try? JSONValue(parsing: request.body))?["labels"]
+            if request.method == .post, !isOurs(labels) { violated("I3", "a service is created without our labels") }
+            return
+        }
+        let id = String(segments[index + 1].prefix { $0 != ":" })
+        guard let labels = world.cloud.runServiceLabels(id) else { return }
+        // A service that an earlier object left is taken back by its name.
+        let isAdopted = request.method == .patch && request.url.queryValue("updateMask") == "labels"
+        if !isOurs(.object(labels.mapValues { .string($0) })), !isAdopted {
+            violated("I3", "\(traced.line): the service is not ours")
+        }
+    }
+
+    /// No revision that is not ready is to get requests.
+    private func checkWeights() {
+        for finding in world.cloud.runWeightsOnUnready() { violated("weights", finding) }
     }
 
     /// Machines are bought only for an object that is there, is not going, and is not in a namespace that goes.
@@ -170,7 +198,10 @@ final class Oracle: Sendable {
         let traced = TracedRequest(request)
         guard traced.isChange, response.isSuccess, !traced.isEvent else { return }
         count(request, response, traced)
-        if traced.side == .cloud { checkPools() }
+        if traced.side == .cloud {
+            checkPools()
+            checkWeights()
+        }
         guard traced.side == .cluster, let object = try? JSONValue(parsing: response.body) else { return }
         if request.method == .patch, traced.path.hasSuffix("/status"), traced.path.contains("/trainyard.dev/") {
             await checkStatus(object)
@@ -190,7 +221,9 @@ final class Oracle: Sendable {
     private func count(_ request: HTTPRequest, _ response: HTTPResponse, _ traced: TracedRequest) {
         let segments = request.url.decodedSegments ?? []
         if Self.isProbe(request, segments) { return }
-        let kinds = ["nodePools", "jobs", "services", "controllerrevisions", "pods", "o", "b"]
+        // A prediction is no create.
+        if request.url.authority.hasSuffix(".run.app") { return }
+        let kinds = ["nodePools", "jobs", "services", "controllerrevisions", "pods", "revisions", "o", "b"]
         guard let kind = segments.last(where: kinds.contains) else { return }
         let isCustom = segments.last.map { $0.contains(":") } ?? false
         state.withLock { state in
@@ -275,6 +308,11 @@ final class Oracle: Sendable {
         let uid = metadata["uid"]?.stringValue ?? ""
         let left = pools(of: uid)
         if !left.isEmpty { violated("I4", "the finalizer went while \(left.count) node pools are left") }
+        if object["kind"] == "ModelEndpoint", object.value(at: ["spec", "deletionPolicy"]) != "Orphan",
+            world.cloud.runServiceOwners().contains(uid)
+        {
+            violated("I4", "the finalizer went while the service is left")
+        }
         guard object.value(at: ["spec", "deletionPolicy"]) == "DeleteBucket", !state.withLock(\.isKindGoing),
             let name = object.value(at: ["spec", "bucket", "name"])?.stringValue, let bucket = await bucket(name)
         else { return }
@@ -293,14 +331,19 @@ final class Oracle: Sendable {
             let owner = pool.config.value(at: ["resourceLabels", Ownership.ownerLabel])?.stringValue ?? ""
             if !uids.contains(owner) { violated("I1", "a node pool has no owner any more") }
         }
+        let endpoints = try await admin.list(ModelEndpoint.resourceType).items
+        let served = Set(endpoints.compactMap { $0.value(at: ["metadata", "uid"])?.stringValue })
+        for owner in world.cloud.runServiceOwners() where !served.contains(owner) && !state.withLock(\.mayOrphan) {
+            violated("I1", "a Cloud Run service has no owner any more")
+        }
     }
 
     /// The whole world without what depends on when things happened.
     func endState(buckets: [String]) async throws -> [String] {
         var lines: [String] = []
         let kinds = [
-            TrainingJob.resourceType, GCSArtifact.resourceType, Job.resourceType, Service.resourceType,
-            ControllerRevision.resourceType,
+            TrainingJob.resourceType, GCSArtifact.resourceType, ModelEndpoint.resourceType, Job.resourceType,
+            Service.resourceType, ControllerRevision.resourceType,
         ]
         for kind in kinds {
             for object in try await admin.list(kind).items {
@@ -308,7 +351,7 @@ final class Oracle: Sendable {
                 let finalizers = (object.value(at: ["metadata", "finalizers"])?.arrayValue ?? []).map {
                     $0.serializedText()
                 }
-                let isOwn = [TrainingJob.resourceType, GCSArtifact.resourceType].contains(kind)
+                let isOwn = kind.group == "trainyard.dev"
                 let status = isOwn ? EndState.masked(object["status"] ?? .null).serializedText() : ""
                 lines.append("\(kind.kind) \(name) \(finalizers) \(status)")
             }
@@ -318,6 +361,7 @@ final class Oracle: Sendable {
                 + (pod.value(at: ["status", "phase"])?.stringValue ?? "")
         }
         lines += pods
+        lines += world.cloud.runServiceLines().map { "Service \($0)" }
         lines += world.cloud.nodePools().map { "NodePool \($0.name) \($0.status) \($0.instances.count)" }
         for name in buckets {
             guard let bucket = await bucket(name) else { continue }

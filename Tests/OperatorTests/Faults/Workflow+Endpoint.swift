@@ -1,0 +1,179 @@
+import Encoding
+import GoogleCloud
+import HTTP
+import Kubernetes
+import Sandbox
+
+@testable import Operator
+
+/// What a ModelEndpoint lives through.
+extension Workflow {
+    static let endpoints: [Workflow] = [
+        Workflow(
+            name: "serve and roll out", setting: "endpoint", make: endpointWorld(),
+            story: { world in
+                try await world.publish("v1")
+                try await world.createEndpoint()
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.publish("v2")
+                try await world.expectEndpoint("v2 serves") { $0?.serves("v2") == true }
+                try await world.deleteEndpoint()
+                try await world.expectEndpoint("nothing") { $0 == nil }
+            }),
+        Workflow(
+            name: "bad revision", setting: "endpoint", make: endpointWorld(crashing: ["r/bad:1"]),
+            story: { world in
+                try await world.publish("v1")
+                try await world.createEndpoint()
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.patchEndpoint(["spec": ["predictor": ["image": "r/bad:1"]]])
+                try await world.expectEndpoint("rolled back") { $0?.status?.state == "RolledBack" }
+                try await world.patchEndpoint(["spec": ["predictor": ["image": .null]]])
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+            }),
+        Workflow(
+            name: "bad answers", setting: "endpoint", make: endpointWorld(failing: ["v2"]),
+            story: { world in
+                try await world.publish("v1")
+                try await world.createEndpoint()
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.publish("v2")
+                try await world.expectEndpoint("rolled back") { $0?.status?.state == "RolledBack" }
+                try await world.publish("v3")
+                try await world.expectEndpoint("v3 serves") { $0?.serves("v3") == true }
+            }),
+        Workflow(
+            name: "suspend, drift and access", setting: "endpoint", make: endpointWorld(),
+            story: { world in
+                try await world.publish("v1")
+                let member = "serviceAccount:app@sandbox-project.iam.gserviceaccount.com"
+                try await world.createEndpoint(["access": ["invokers": [.string(member)]]])
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.patchEndpoint(["spec": ["suspend": true]])
+                try await world.expectEndpoint("suspended") { $0?.status?.state == "Suspended" }
+                try await world.patchEndpoint(["spec": ["suspend": false, "access": .null]])
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                let policy = try await world.runClient.policy(ofService: world.serviceID, in: FaultWorld.region)
+                if policy.bindings?.isEmpty == false { throw Stuck(description: "access is left") }
+                let service = try await world.runClient.service(world.serviceID, in: FaultWorld.region)
+                var change = RunServiceConfiguration()
+                change.ingress = .known(.all)
+                _ = try await world.runClient.patchService(
+                    world.serviceID, change, etag: service.etag, updateMask: ["ingress"], in: FaultWorld.region)
+                try await world.patchEndpoint(["metadata": ["annotations": ["note": "look"]]])
+                try await world.expectEndpoint("corrected") { $0?.status?.drift.first?.action == "Corrected" }
+            }),
+        Workflow(
+            name: "orphan and take back", setting: "endpoint", make: endpointWorld(),
+            story: { world in
+                try await world.publish("v1")
+                try await world.createEndpoint(["deletionPolicy": "Orphan"])
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                world.oracle.expectOrphans()
+                try await world.deleteEndpoint()
+                try await world.expectEndpoint("nothing") { $0 == nil }
+                try await world.createEndpoint()
+                try await world.expectEndpoint("v1 serves again") { $0?.serves("v1") == true }
+            }),
+        Workflow(
+            name: "delete while deploying", setting: "endpoint", make: endpointWorld(),
+            story: { world in
+                try await world.publish("v1")
+                try await world.createEndpoint()
+                try await world.expectEndpoint("a service") { $0?.status?.url != nil }
+                try await world.deleteEndpoint()
+                try await world.expectEndpoint("nothing") { $0 == nil }
+            }),
+    ]
+
+    /// Versions come by upload into an artifact; `failing` ones answer their smoke tests with 500.
+    static func endpointWorld(
+        failing: Set<String> = [], crashing: Set<String> = []
+    ) -> @Sendable () async throws -> FaultWorld {
+        {
+            let world = try await FaultWorld()
+            world.runsJobs = false
+            world.runsEndpoints = true
+            world.world.cloud.updateScript { $0.apis.crashingImages = crashing }
+            let cloud = world.world.cloud
+            cloud.serveRun(world.serviceID) { [weak cloud] _, revision in
+                let version = cloud?.runRevisionAnnotation("trainyard.dev/model-version", of: revision) ?? ""
+                return failing.contains(version)
+                    ? HTTPReply(status: 500, body: Array("no model".utf8)) : .json(["ready": true])
+            }
+            let object = try await world.admin.create(
+                GCSArtifact.resourceType,
+                [
+                    "metadata": ["name": "model", "namespace": .string(world.namespace)],
+                    "spec": [
+                        "bucket": ["name": "runs-bucket", "location": "us-central1"], "layout": "Versioned",
+                        "source": ["type": "Upload", "upload": ["markerFile": "_SUCCESS"]],
+                        "aliases": [["name": "production", "policy": "LatestVerified"]],
+                    ],
+                ])
+            world.know(object, "model")
+            try await world.expectArtifact("ready", named: "model") { $0?.status?.conditions.isTrue("Ready") == true }
+            return world
+        }
+    }
+}
+
+extension FaultWorld {
+    static let region = LocationName(project: "sandbox-project", location: "us-central1")
+
+    var serviceID: String {
+        ModelEndpointService.id(reference(ModelEndpoint.resourceType, "digits"), clusterUID: FaultWorld.clusterUID)
+    }
+
+    /// The test's own client.
+    var runClient: RunClient {
+        RunClient(GoogleCloudClient(transport: HandlerTransport(world), tokens: NoTokens(), clock: clock))
+    }
+
+    /// Uploads a version and waits until it is one.
+    func publish(_ version: String) async throws {
+        for name in ["model.safetensors", "_SUCCESS"] {
+            try world.cloud.putObject(bucket: "runs-bucket", name: "\(version)/\(name)", bytes: [1])
+        }
+        try await expectArtifact("version \(version)", named: "model") {
+            $0?.status?.aliases.first?.version == version
+        }
+    }
+
+    func createEndpoint(_ changes: [String: JSONValue] = [:]) async throws {
+        var spec: [String: JSONValue] = [
+            "backend": ["type": "CloudRun", "cloudRun": ["location": "us-central1"]],
+            "model": ["artifactRef": ["name": "model", "alias": "production"]],
+            "rollout": ["steps": [["weight": 10, "holdSeconds": 30]]],
+        ]
+        spec.merge(changes) { $1 }
+        let object = try await admin.create(
+            ModelEndpoint.resourceType,
+            ["metadata": ["name": "digits", "namespace": .string(namespace)], "spec": .object(spec)])
+        know(object, "endpoint")
+    }
+
+    func patchEndpoint(_ patch: JSONValue) async throws {
+        try await admin.mergePatch(reference(ModelEndpoint.resourceType, "digits"), patch)
+    }
+
+    func deleteEndpoint() async throws { try await admin.delete(reference(ModelEndpoint.resourceType, "digits")) }
+
+    func endpoint() async throws -> ModelEndpoint? {
+        try await admin.find(ModelEndpoint.self, namespace: namespace, name: "digits")
+    }
+
+    func expectEndpoint(_ what: String, _ isReached: (ModelEndpoint?) -> Bool) async throws {
+        if try await run(until: { isReached(try await endpoint()) }) { return }
+        let conditions = try await endpoint()?.status?.conditions ?? []
+        throw Stuck(description: "\(what) does not come: \(Self.text(conditions))")
+    }
+}
+
+extension ModelEndpoint {
+    /// That version has all requests, and it is what is wanted.
+    func serves(_ version: String) -> Bool {
+        status?.state == "Serving" && status?.active?.modelVersion == version && status?.candidate == nil
+            && status?.observedGeneration == metadata.generation
+    }
+}
