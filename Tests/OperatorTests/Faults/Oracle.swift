@@ -378,7 +378,7 @@ enum EndState {
     private static let dropped: Set<String> = [
         "cost", "activeSeconds", "message", "trainerStatus", "checkpoint", "generation", "metageneration", "digest",
         "summary", "count", "toStep", "fromStep", "hint", "node", "time", "nodes", "observedGeneration",
-        "logURL", "preflight", "storage",
+        "logURL", "preflight", "storage", "modelDigest", "templateHash",
     ]
 
     static func masked(_ value: JSONValue) -> JSONValue {

@@ -4,6 +4,7 @@ import HTTP
 import Kubernetes
 import Sandbox
 
+@testable import ControllerRuntime
 @testable import Operator
 
 /// What a ModelEndpoint lives through.
@@ -12,6 +13,7 @@ extension Workflow {
         Workflow(
             name: "serve and roll out", setting: "endpoint", make: endpointWorld(),
             story: { world in
+                try await world.createModel()
                 try await world.publish("v1")
                 try await world.createEndpoint()
                 try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
@@ -23,6 +25,7 @@ extension Workflow {
         Workflow(
             name: "bad revision", setting: "endpoint", make: endpointWorld(crashing: ["r/bad:1"]),
             story: { world in
+                try await world.createModel()
                 try await world.publish("v1")
                 try await world.createEndpoint()
                 try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
@@ -34,6 +37,7 @@ extension Workflow {
         Workflow(
             name: "bad answers", setting: "endpoint", make: endpointWorld(failing: ["v2"]),
             story: { world in
+                try await world.createModel()
                 try await world.publish("v1")
                 try await world.createEndpoint()
                 try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
@@ -45,6 +49,7 @@ extension Workflow {
         Workflow(
             name: "suspend, drift and access", setting: "endpoint", make: endpointWorld(),
             story: { world in
+                try await world.createModel()
                 try await world.publish("v1")
                 let member = "serviceAccount:app@sandbox-project.iam.gserviceaccount.com"
                 try await world.createEndpoint(["access": ["invokers": [.string(member)]]])
@@ -66,6 +71,7 @@ extension Workflow {
         Workflow(
             name: "orphan and take back", setting: "endpoint", make: endpointWorld(),
             story: { world in
+                try await world.createModel()
                 try await world.publish("v1")
                 try await world.createEndpoint(["deletionPolicy": "Orphan"])
                 try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
@@ -78,6 +84,7 @@ extension Workflow {
         Workflow(
             name: "delete while deploying", setting: "endpoint", make: endpointWorld(),
             story: { world in
+                try await world.createModel()
                 try await world.publish("v1")
                 try await world.createEndpoint()
                 try await world.expectEndpoint("a service") { $0?.status?.url != nil }
@@ -98,21 +105,11 @@ extension Workflow {
             let cloud = world.world.cloud
             cloud.serveRun(world.serviceID) { [weak cloud] _, revision in
                 let version = cloud?.runRevisionAnnotation("trainyard.dev/model-version", of: revision) ?? ""
-                return failing.contains(version)
-                    ? HTTPReply(status: 500, body: Array("no model".utf8)) : .json(["ready": true])
+                let isGood = !failing.contains(version)
+                return HTTPReply(
+                    status: isGood ? 200 : 500, headers: ["Content-Type": "application/json"],
+                    body: Array((isGood ? "{\"ready\":true}" : "no model").utf8))
             }
-            let object = try await world.admin.create(
-                GCSArtifact.resourceType,
-                [
-                    "metadata": ["name": "model", "namespace": .string(world.namespace)],
-                    "spec": [
-                        "bucket": ["name": "runs-bucket", "location": "us-central1"], "layout": "Versioned",
-                        "source": ["type": "Upload", "upload": ["markerFile": "_SUCCESS"]],
-                        "aliases": [["name": "production", "policy": "LatestVerified"]],
-                    ],
-                ])
-            world.know(object, "model")
-            try await world.expectArtifact("ready", named: "model") { $0?.status?.conditions.isTrue("Ready") == true }
             return world
         }
     }
@@ -128,6 +125,22 @@ extension FaultWorld {
     /// The test's own client.
     var runClient: RunClient {
         RunClient(GoogleCloudClient(transport: HandlerTransport(world), tokens: NoTokens(), clock: clock))
+    }
+
+    /// The artifact whose versions are served.
+    func createModel() async throws {
+        let object = try await admin.create(
+            GCSArtifact.resourceType,
+            [
+                "metadata": ["name": "model", "namespace": .string(namespace)],
+                "spec": [
+                    "bucket": ["name": "runs-bucket", "location": "us-central1"], "layout": "Versioned",
+                    "source": ["type": "Upload", "upload": ["markerFile": "_SUCCESS"]],
+                    "aliases": [["name": "production", "policy": "LatestVerified"]],
+                ],
+            ])
+        know(object, "model")
+        try await expectArtifact("ready", named: "model") { $0?.status?.conditions.isTrue("Ready") == true }
     }
 
     /// Uploads a version and waits until it is one.

@@ -176,8 +176,13 @@ struct RunAPI: CloudAPI {
         }
         try check(etag: body["etag"]?.stringValue, of: service)
         if service.deletedAt != nil { throw .failedPrecondition("Resource '\(service.id)' is being deleted.") }
-        let resource = Self.withDefaults(
-            try merged(body, into: service.resource, mask: call.query("updateMask")), in: world)
+        let mask = call.query("updateMask") ?? ""
+        var resource = Self.withDefaults(try merged(body, into: service.resource, mask: mask), in: world)
+        // A change of other fields makes no revision, whatever the defaults would be now.
+        let isMasked = !mask.isEmpty && mask != "*"
+        if isMasked, !mask.split(separator: ",").contains(where: { $0 == "template" || $0.hasPrefix("template.") }) {
+            resource["template"] = service.resource["template"]
+        }
         try RunRules(world: world, location: call["location"]).check(resource, id: service.id)
         try checkTraffic(resource, service)
         let given = resource.value(at: ["template", "revision"])?.stringValue ?? ""
