@@ -206,7 +206,7 @@ private final class PredictionClient: Sendable {
                         load.statuses.withLock { $0.append(status) }
                         number += 1
                         // The machine has other things to do.
-                        try await Task.sleep(for: .milliseconds(10))
+                        try await Task.sleep(for: .milliseconds(20))
                     }
                 }
             }

@@ -49,7 +49,7 @@ struct SandboxRun: Sendable {
         if let problem = measured.problem { throw problem }
         try checkOutputs()
         let folder = try StateFolder.forRun(chosen: options.stateDirectory)
-        Opening.lines(for: documents[index].object).forEach { console.line($0) }
+        Opening.lines(for: documents[index].object, serves: endpoint != nil).forEach { console.line($0) }
         let settings = SandboxSettings(folder: folder, port: 0, programs: programs, startsOperator: true)
         let outcome: Outcome
         let (objects, job) = (documents, documents[index])
