@@ -12,4 +12,6 @@ public enum ServingEnvironment {
     public static let modelVersion = "ML_MODEL_VERSION"
     /// Where Cloud Run wants to be answered; with it the server listens on all addresses.
     public static let port = "PORT"
+    /// The only address to listen on, e.g. 127.0.0.1 where the port is a whole machine's.
+    public static let host = "ML_LISTEN_ADDRESS"
 }

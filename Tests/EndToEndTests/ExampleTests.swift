@@ -13,6 +13,8 @@ import Testing
     private static let special = [
         "fashion-mnist", "gpu-spot-fallback", "tpu-v6e-16", "plan", "gitops-rerun", "four-node", "spot-preemption",
         "suspend-resume", "budget",
+        // Told by EndpointStoryTests.
+        "train-and-serve",
     ]
 
     @Test func `every example has a story`() throws {

@@ -63,6 +63,40 @@ import Testing
         }
     }
 
+    @Test func `a file with an endpoint is trained, served, asked and deleted`() async throws {
+        let endpoint = """
+
+            ---
+            apiVersion: trainyard.dev/v1alpha1
+            kind: ModelEndpoint
+            metadata: {name: tiny}
+            spec:
+              backend: {type: CloudRun, cloudRun: {location: us-central1}}
+              model:
+                artifactRef: {name: tiny-runs, alias: production}
+                requirements: [{metric: test_accuracy, operator: GreaterThanOrEqual, value: "50"}]
+            """
+        let yaml = TinyRun.yaml(seed: data).replacing(
+            "  layout: ByRun", with: "  layout: ByRun\n  aliases: [{name: production, policy: LatestVerified}]")
+        let run = try start("serve", yaml + endpoint, ["--json", "--out", "\(folder.path)/out-serve"])
+        #expect(await run.exit(within: .seconds(120)) == .status(0), "\(run.errors)")
+        let result = try JSONValue(parsing: String(try #require(run.output.split(separator: "\n").last)))
+        let answers = try #require(result["endpoint"])
+        #expect(
+            answers.objectValue.map { $0.keys.sorted() } == [
+                "accuracy", "coldStartMilliseconds", "modelVersion", "p50Milliseconds", "p99Milliseconds",
+                "predictions", "url",
+            ])
+        #expect(answers["predictions"] == 100)
+        #expect(answers["accuracy"]?.doubleValue.map { $0 >= 50 } == true, "\(answers)")
+        #expect(answers["coldStartMilliseconds"]?.doubleValue.map { $0 > 0 } == true, "\(answers)")
+        #expect(answers["modelVersion"] == result["runID"])
+        #expect(result["cloudResourcesRemaining"] == 0)
+        #expect(run.errors.contains("0 cloud resources remain"))
+        #expect(run.errors.contains("predict    image 0: class "))
+        #expect(leftovers("serve") == [])
+    }
+
     @Test func `Ctrl-C suspends, releases and says where it stopped`() async throws {
         let run = try start(
             "stop", TinyRun.yaml(seed: data, epochs: #""5000""#), ["--out", "\(folder.path)/out"])

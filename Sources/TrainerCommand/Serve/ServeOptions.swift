@@ -45,7 +45,7 @@ struct ServeOptions: Sendable, Hashable {
         model.name = text("--name", ServingEnvironment.modelName) ?? "model"
         model.version = text("", ServingEnvironment.modelVersion)
         let isContainer = environment[ServingEnvironment.port]?.isEmpty == false
-        host = flags["--host"] ?? (isContainer ? "0.0.0.0" : "127.0.0.1")
+        host = text("--host", ServingEnvironment.host) ?? (isContainer ? "0.0.0.0" : "127.0.0.1")
         let portText = text("--port", ServingEnvironment.port)
         port = 8080
         if let portText { port = UInt16(try Self.number(portText, "--port", 0...65535)) }

@@ -12,10 +12,12 @@ struct RunResult: Equatable, Sendable {
     /// Compute that the simulated cloud still has.
     var cloudResourcesRemaining: Int
     var outputDirectory: String?
+    /// Absent where the files hold no ModelEndpoint.
+    var endpoint: EndpointResult?
 
     /// The object that `--json` prints.
     var json: JSONValue {
-        .object([
+        var json: JSONValue = .object([
             "state": .string(state),
             "reason": text(job?.reason),
             "runID": text(runID),
@@ -30,6 +32,8 @@ struct RunResult: Equatable, Sendable {
             "cloudResourcesRemaining": .integer(Int64(cloudResourcesRemaining)),
             "outputDirectory": text(outputDirectory),
         ])
+        if let endpoint { json["endpoint"] = endpoint.json }
+        return json
     }
 
     private func attempt(_ attempt: JobView.CapacityAttempt) -> JSONValue {

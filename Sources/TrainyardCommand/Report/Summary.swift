@@ -14,6 +14,7 @@ enum Summary {
         if let job = result.job { rows.append(("capacity", capacity(job))) }
         if let job = result.job, job.runAttempts.count > 1 { rows.append(("attempts", attempts(job))) }
         if let cost = result.job?.cost { rows.append(("cost estimate", self.cost(cost))) }
+        if let endpoint = result.endpoint { rows += endpoint.rows }
         rows.append(("cloud", remaining(result.cloudResourcesRemaining)))
         rows.append(("took", Format.span(seconds: Int(elapsed.components.seconds))))
         if let folder = result.outputDirectory { rows.append(("outputs", folder)) }

@@ -33,7 +33,7 @@ struct ManifestDocument: Sendable {
 enum ManifestFile {
     /// The kinds that the sandbox applies.
     private static let types: [ResourceType] = [
-        TrainingJob.resourceType, GCSArtifact.resourceType,
+        TrainingJob.resourceType, GCSArtifact.resourceType, ModelEndpoint.resourceType,
         ResourceType(group: "", version: "v1", kind: "Namespace", plural: "namespaces", isNamespaced: false),
         ResourceType(group: "", version: "v1", kind: "ConfigMap", plural: "configmaps"),
         ResourceType(group: "", version: "v1", kind: "Secret", plural: "secrets"),
@@ -79,6 +79,19 @@ enum ManifestFile {
                     + "`sandbox run` follows one (`sandbox up` and kubectl take many)")
         }
         return index
+    }
+
+    /// The ModelEndpoint among the documents; nil when there is none.
+    ///
+    /// - Throws: `.badData` when there is more than one.
+    static func modelEndpoint(in documents: [ManifestDocument]) throws(RunError) -> ManifestDocument? {
+        let endpoints = documents.filter { $0.type == ModelEndpoint.resourceType }
+        guard endpoints.count > 1 else { return endpoints.first }
+        let document = endpoints[1]
+        throw RunError(
+            .badData,
+            "\(document.file):\(document.node.line):\(document.node.column): a second ModelEndpoint; `sandbox run` follows "
+                + "one (`sandbox up` and kubectl take many)")
     }
 
     private static func document(_ path: String, _ node: YAMLNode) throws(RunError) -> ManifestDocument {

@@ -9,12 +9,16 @@ enum Opening {
     private static let fullSetImages = 60_000.0
 
     /// What is simulated, what is real, and about how long it takes.
-    static func lines(for job: JSONValue, cores: Int = Processors.count) -> [String] {
-        [
-            "Trainyard sandbox: one training run from its YAML file to verified outputs, on this machine.",
+    ///
+    /// - Parameter serves: whether the model is served afterwards.
+    static func lines(for job: JSONValue, serves: Bool = false, cores: Int = Processors.count) -> [String] {
+        let end = serves ? "answered predictions" : "verified outputs"
+        let real = serves ? "the training and the model server" : "the training"
+        return [
+            "Trainyard sandbox: one training run from its YAML file to \(end), on this machine.",
             "",
             "  simulated   the Kubernetes cluster, Google Cloud with its machines, their prices and stockouts",
-            "  real        the operator, the training (on this machine's CPU) and every byte in the bucket",
+            "  real        the operator, \(real) (on this machine's CPU) and every byte in the bucket",
             "  duration    \(duration(job, cores: cores))",
             "",
         ]

@@ -5,6 +5,7 @@ import Kubernetes
 import Sandbox
 import System
 import Telemetry
+import TrainingContract
 
 /// A running sandbox: the simulated cluster and cloud behind one port of 127.0.0.1, and the real operator.
 struct RunningSandbox: Sendable {
@@ -112,13 +113,21 @@ extension RunningSandbox {
             project: SandboxSettings.project, location: SandboxSettings.location,
             clusterName: SandboxSettings.clusterName, clock: clock,
             stateDirectory: settings.folder.world + "/buckets", inspection: try RequestChecks.inspection())
-        let crds = try EmbeddedFiles.crds()
+        let images: [String: PodProgram] = [
+            SandboxSettings.trainerImage: .process(argv: [settings.programs.trainer])
+        ]
+        var configuration = WorldConfiguration(
+            crds: try EmbeddedFiles.crds(), adminToken: admin, users: [trainyardOperator: user], clock: clock,
+            cloud: cloud, images: images, stateDirectory: settings.folder.world)
+        var front = FrontConfiguration(
+            images: images, stateDirectory: settings.folder.world,
+            environment: [ServingEnvironment.host: "127.0.0.1"])
+        // For people who watch: Google waits up to 15 minutes, and counts by the minute.
+        front.idleTimeout = .seconds(60)
+        front.sampling = .seconds(1)
+        configuration.front = front
         do throws(SandboxError) {
-            return try SandboxWorld(
-                WorldConfiguration(
-                    crds: crds, adminToken: admin, users: [trainyardOperator: user], clock: clock, cloud: cloud,
-                    images: [SandboxSettings.trainerImage: .process(argv: [settings.programs.trainer])],
-                    stateDirectory: settings.folder.world))
+            return try SandboxWorld(configuration)
         } catch {
             throw RunError(.software, "the simulated world cannot be built: \(error.message)")
         }

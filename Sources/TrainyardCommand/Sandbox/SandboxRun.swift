@@ -34,6 +34,7 @@ struct SandboxRun: Sendable {
     private func prepared() async throws(RunError) -> Int32 {
         var documents = try ManifestFile.read(options.files)
         let index = try ManifestFile.trainingJob(in: documents)
+        let endpoint = try ManifestFile.modelEndpoint(in: documents)
         let schema = try Self.schema(of: documents[index].type)
         for assignment in options.assignments {
             documents[index].object = try schema.applying(assignment, to: documents[index].object)
@@ -48,13 +49,14 @@ struct SandboxRun: Sendable {
         if let problem = measured.problem { throw problem }
         try checkOutputs()
         let folder = try StateFolder.forRun(chosen: options.stateDirectory)
-        Opening.lines(for: documents[index].object).forEach { console.line($0) }
+        Opening.lines(for: documents[index].object, serves: endpoint != nil).forEach { console.line($0) }
         let settings = SandboxSettings(folder: folder, port: 0, programs: programs, startsOperator: true)
         let outcome: Outcome
         let (objects, job) = (documents, documents[index])
         do throws(RunError) {
             outcome = try await RunningSandbox.with(settings, tellOperator: { tell("operator", $0) }) {
-                sandbox async throws(RunError) in try await follow(objects, job: job, in: sandbox)
+                sandbox async throws(RunError) in
+                try await follow(objects, job: job, endpoint: endpoint, in: sandbox)
             }
         } catch {
             // Nothing ran: there is nothing to look at later.
@@ -84,7 +86,7 @@ struct SandboxRun: Sendable {
     }
 
     private func follow(
-        _ documents: [ManifestDocument], job: ManifestDocument, in sandbox: RunningSandbox
+        _ documents: [ManifestDocument], job: ManifestDocument, endpoint: ManifestDocument?, in sandbox: RunningSandbox
     ) async throws(RunError) -> Outcome {
         tell("sandbox", "cluster and cloud listen on \(sandbox.origin)")
         if let identifier = sandbox.operatorProcess?.identifier {
@@ -107,6 +109,15 @@ struct SandboxRun: Sendable {
             try await collect(view, sandbox, into: &outcome.result)
         } catch {
             outcome.problem = error
+        }
+        if let endpoint {
+            let seed = TestImages.folder(in: documents)
+            let run = EndpointRun(sandbox: sandbox, endpoint: endpoint, seed: seed, interrupts: interrupts, tell: tell)
+            let (result, problem) = await run.run()
+            outcome.result.endpoint = result
+            outcome.problem = outcome.problem ?? problem
+            outcome.result.cloudResourcesRemaining =
+                sandbox.world.computeResources().count + sandbox.world.cloud.runServiceLines().count
         }
         return outcome
     }

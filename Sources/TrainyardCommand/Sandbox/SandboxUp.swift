@@ -49,6 +49,9 @@ struct SandboxUp: Sendable {
             "Paste the line above into another terminal, then for example:",
             "  kubectl apply -f crds/examples/fashion-mnist.yaml",
             "  kubectl get trainingjobs -w",
+            "Endpoints answer at the URL that `kubectl get mep` shows, with `Authorization: Bearer TOKEN`. A token for URL:",
+            "  curl -H 'Metadata-Flavor: Google' '\(sandbox.origin)/computeMetadata/v1/instance/service-accounts/default/"
+                + "identity?audience=URL'",
         ]
             + (isOperated ? ["The operator's log is \(sandbox.folder.operatorLog)."] : [])
             + ["Ctrl-C ends it."]

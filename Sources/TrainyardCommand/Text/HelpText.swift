@@ -54,7 +54,8 @@ enum HelpText {
 
     private static let sandboxRun = """
         Applies YAML files to a fresh sandbox, follows the one TrainingJob in them until it is complete and its node
-        pool is released, and fetches its outputs.
+        pool is released, and fetches its outputs. With a ModelEndpoint in them the model is then served at a URL of this
+        machine, a hundred test images are sent, the answers are shown, and the endpoint is deleted.
 
         usage: trainyard sandbox run FILE… [options]
 

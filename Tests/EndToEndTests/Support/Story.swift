@@ -96,13 +96,18 @@ final class Story: Sendable {
             groups: ["system:serviceaccounts", "system:authenticated"],
             rules: rules?["rules"]?.arrayValue ?? rules?.arrayValue ?? [])
         let trainer = try BuiltProducts.path("trainyard-trainer")
-        world = try SandboxWorld(
-            WorldConfiguration(
-                crds: crds, adminToken: Story.adminToken, users: [Story.operatorToken: user], clock: clock,
-                cloud: cloud,
-                images: [
-                    Story.image: .process(argv: [trainer]), Story.scriptedImage: .scripted(Story.scriptedTraining),
-                ], stateDirectory: directory))
+        var configuration = WorldConfiguration(
+            crds: crds, adminToken: Story.adminToken, users: [Story.operatorToken: user], clock: clock,
+            cloud: cloud,
+            images: [
+                Story.image: .process(argv: [trainer]), Story.scriptedImage: .scripted(Story.scriptedTraining),
+            ], stateDirectory: directory)
+        var front = FrontConfiguration(
+            images: [Story.image: .process(argv: [trainer])], stateDirectory: directory,
+            environment: ["ML_LISTEN_ADDRESS": "127.0.0.1"])
+        front.sampling = .seconds(1)
+        configuration.front = front
+        world = try SandboxWorld(configuration)
         world.setHook(traffic.hook)
         server = try HTTPServer(handler: world)
     }
@@ -125,7 +130,9 @@ final class Story: Sendable {
     private var priceFile: String { "\(directory)/prices.json" }
 
     static func definitions() throws -> [JSONValue] {
-        try ["trainingjobs", "gcsartifacts", "modelendpoints"].flatMap { try BuiltProducts.documents("crds/\($0).yaml") }
+        try ["trainingjobs", "gcsartifacts", "modelendpoints"].flatMap {
+            try BuiltProducts.documents("crds/\($0).yaml")
+        }
     }
 
     private func writeKubeconfig(_ name: String, origin: String) throws {

@@ -129,7 +129,8 @@ import Testing
         let payload = try JSONValue(parsing: try #require(Base64.decodeURL(parts[1])))
         #expect(payload["aud"] == "https://a.run.app")
         #expect(payload["email"]?.stringValue == Self.tenant)
-        #expect(try await open.call(.post, url, [:]).field == "audience")
+        let wrong = self.fixture(checksTokens: false, isWrong: true)
+        #expect(try await wrong.call(.post, url, [:]).field == "audience")
         let own = fixture.cloud.issueIdentityToken(to: Self.tenant, audience: "https://run.googleapis.com/")
         #expect(try await fixture.call(.get, APIFixture.services, token: own).status == 401)
     }

@@ -29,7 +29,6 @@ final class FrontFixture: Sendable {
         var configuration = FrontConfiguration(
             images: Dictionary(uniqueKeysWithValues: arguments.map { ($0, .process(argv: [program] + $1)) }),
             stateDirectory: temporary.path)
-        configuration.startupLimit = .seconds(20)
         change(&configuration)
         front = try RunFront(configuration, cloud: cloud, clock: clock)
         transport = try CurlTransport()
@@ -99,7 +98,9 @@ final class FrontFixture: Sendable {
 
     /// Makes a service, or changes it, and waits until its reconciliation has ended.
     @discardableResult
-    func deploy(_ body: JSONValue = FrontFixture.body(), mask: String? = nil) async throws -> JSONValue {
+    func deploy(
+        _ body: JSONValue = FrontFixture.body(), mask: String? = nil, passing: Duration = .milliseconds(50)
+    ) async throws -> JSONValue {
         let exists = try await call(.get, "\(Self.services)/web").status == 200
         let reply =
             if exists {
@@ -108,13 +109,11 @@ final class FrontFixture: Sendable {
                 try await call(.post, "\(Self.services)?serviceId=web", body)
             }
         try #require(reply.status == 200, "\(reply.json.serializedText())")
-        return try await settled()
-    }
-
-    func settled() async throws -> JSONValue {
-        try await until("the end of the reconciliation", passing: .milliseconds(100)) {
+        return try await until("the end of the reconciliation", passing: passing) {
             let service = try await self.service()
-            return service["reconciling"] == nil ? service : nil
+            // `? service : nil` would be a JSON null.
+            if service["reconciling"] == nil { return service }
+            return Optional<JSONValue>.none
         }
     }
 

@@ -87,5 +87,10 @@ import Testing
         pool.limits.isExact = true
         #expect(pool.settle(Self.at(1)) == .init(terminations: [1]))
         #expect(pool.release(2, now: Self.at(2)) == .init(terminations: [2]))
+        // One that comes up while none may be any more need not.
+        var starting = Self.pool(minimum: 1)
+        _ = starting.settle(Self.at(0))
+        (starting.limits.minimum, starting.limits.maximum, starting.limits.isExact) = (0, 0, true)
+        #expect(starting.settle(Self.at(1)) == .init(terminations: [1]))
     }
 }

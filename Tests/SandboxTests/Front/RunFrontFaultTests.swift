@@ -20,7 +20,10 @@ import Testing
             let old = try #require(try await fixture.deploy()["latestReadyRevision"]?.lastSegment)
             let probe: JSONValue = ["httpGet": ["path": "/health"], "periodSeconds": 1, "failureThreshold": 5]
             let container: JSONValue = image == "unhealthy:1" ? ["startupProbe": probe] : [:]
-            let service = try await fixture.deploy(FrontFixture.body(image, container: container), mask: "template")
+            // Four minutes of patience pass quickly.
+            let service = try await fixture.deploy(
+                FrontFixture.body(image, container: container), mask: "template",
+                passing: image == "deaf:1" ? .seconds(5) : .milliseconds(50))
             let new = try #require(service["latestCreatedRevision"]?.lastSegment)
             let uri = try #require(service["uri"]?.stringValue)
             #expect(service["latestReadyRevision"]?.lastSegment == old)

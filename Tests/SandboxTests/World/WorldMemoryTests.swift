@@ -10,7 +10,8 @@ import Testing
         let temporary = try TemporaryDirectory()
         do {
             let world = try SandboxWorld(
-                WorldConfiguration(crds: [], adminToken: "admin", clock: VirtualClock(), stateDirectory: temporary.path))
+                WorldConfiguration(crds: [], adminToken: "admin", clock: VirtualClock(), stateDirectory: temporary.path)
+            )
             (cluster, cloud, nodes) = (world.cluster, world.cloud, world.nodes)
             await world.tick()
         }

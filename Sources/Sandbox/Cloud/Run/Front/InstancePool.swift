@@ -206,7 +206,10 @@ struct InstancePool: Sendable {
                 changes.kills.append(instances[index].id)
                 continue
             }
-            guard excess > 0, instances[index].phase == .ready, instances[index].requestCount == 0 else { continue }
+            // Where none may be, none has to come up first.
+            let isUp = instances[index].phase == .ready
+            let isUnwanted = instances[index].phase == .starting && limits.isExact && limits.maximum == 0
+            guard excess > 0, isUp || isUnwanted, instances[index].requestCount == 0 else { continue }
             guard limits.isExact || instances[index].idleSince + limits.idleTimeout <= now else { continue }
             instances[index].phase = .stopping(killAt: now + limits.grace)
             changes.terminations.append(instances[index].id)

@@ -15,17 +15,17 @@ final class InstanceStarter: Sendable {
 
     /// Below the ports of pods and of the kernel's outgoing connections.
     private static let ports: Range<UInt16> = 12_000..<20_000
+    /// One for all worlds of this program: a port is free until its instance listens, a moment after it was chosen.
+    /// Programs side by side begin at different places.
+    private static let nextPort = Mutex(
+        ports.lowerBound + UInt16(truncatingIfNeeded: UInt32(truncatingIfNeeded: getpid()) &* 97 % 8000))
 
     private let configuration: FrontConfiguration
     private let cloud: SimulatedCloud
-    private let nextPort: Mutex<UInt16>
 
     init(_ configuration: FrontConfiguration, cloud: SimulatedCloud) {
         self.configuration = configuration
         self.cloud = cloud
-        // Sandboxes side by side begin at different places.
-        let offset = UInt16(truncatingIfNeeded: UInt32(truncatingIfNeeded: getpid()) &* 97 % 8000)
-        nextPort = Mutex(Self.ports.lowerBound + offset)
     }
 
     /// - Parameter number: of the instance, among those of its revision.
@@ -132,7 +132,7 @@ final class InstanceStarter: Sendable {
     }
 
     private func freePort() -> UInt16? {
-        nextPort.withLock { next in
+        Self.nextPort.withLock { next in
             for _ in 0..<Self.ports.count {
                 let port = next
                 next = port + 1 < Self.ports.upperBound ? port + 1 : Self.ports.lowerBound
