@@ -14,26 +14,21 @@ struct Comparison: Sendable {
     private var objectCount = 10_000
     private var rounds = 3
     private var patchCount = 2_000
+    private var isBare = false
 
     init(_ arguments: some Collection<String>) throws {
-        var rest = Array(arguments)[...]
-        while let flag = rest.popFirst() {
-            guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
-            func number(_ range: ClosedRange<Int>) throws -> Int {
-                guard let number = Int(value), range.contains(number) else {
-                    throw BenchmarkError("\(flag): a number from \(range.lowerBound) to \(range.upperBound), please")
-                }
-                return number
-            }
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
-            case "--kubeconfig": kubeconfig = value
-            case "--informer": informer = value
-            case "--kopf": kopf = value
-            case "--handlers": handlers = value
-            case "--objects": objectCount = try number(1...100_000)
-            case "--rounds": rounds = try number(1...20)
-            case "--patches": patchCount = try number(1...100_000)
-            default: throw BenchmarkError("unknown argument \(flag)\n\(usage)")
+            case "--kubeconfig": kubeconfig = try flags.value()
+            case "--informer": informer = try flags.value()
+            case "--kopf": kopf = try flags.value()
+            case "--handlers": handlers = try flags.value()
+            case "--objects": objectCount = try flags.number(1...100_000)
+            case "--rounds": rounds = try flags.number(1...20)
+            case "--patches": patchCount = try flags.number(1...100_000)
+            case "--bare": isBare = true
+            default: throw flags.unknown
             }
         }
         guard !kubeconfig.isEmpty else { throw BenchmarkError("--kubeconfig is needed\n\(usage)") }
@@ -55,6 +50,8 @@ struct Comparison: Sendable {
         var seconds: [Double] = []
         var bytes: [Double] = []
         var patchesPerSecond: [Double] = []
+        /// CPU time of the contender for each patch; not of kopf, which patches while it still reads.
+        var patchMilliseconds: [Double] = []
     }
 
     /// - Returns: the table.
@@ -63,7 +60,7 @@ struct Comparison: Sendable {
         let client = try ClusterConnection.find(kubeconfig: kubeconfig, environment: [:])
             .client(userAgent: "trainyard-benchmarks")
         return try await ServerProcess.with(objects: 0) { google in
-            let made = try await cluster.install(client)
+            let made = try await cluster.install(client, isBare: isBare)
             do {
                 let table = try await measure(cluster, client, google)
                 await cluster.remove(client, made)
@@ -93,8 +90,11 @@ struct Comparison: Sendable {
                 let found = try await stage.rest(contender, objects: objectCount)
                 all[contender, default: Measured()].seconds.append(found.seconds)
                 all[contender, default: Measured()].bytes.append(found.bytes)
-                let speed = try await stage.patches(contender)
-                all[contender, default: Measured()].patchesPerSecond.append(speed)
+                let patches = try await stage.patches(contender)
+                all[contender, default: Measured()].patchesPerSecond.append(patches.perSecond)
+                if let milliseconds = patches.milliseconds {
+                    all[contender, default: Measured()].patchMilliseconds.append(milliseconds)
+                }
             }
         }
         return try await table(all, cluster, client)
@@ -106,7 +106,7 @@ struct Comparison: Sendable {
         let page = try await client.listPage(
             TrainingJob.resourceType, ObjectSelection(namespace: cluster.namespace), limit: 1)
         let size = page.items.first?.value.serialized().count ?? 0
-        var rows = [["", "synced, s", "empty, MB", "full, MB", "KB per object", "status patches/s"]]
+        var rows = [["", "synced, s", "empty, MB", "full, MB", "KB per object", "status patches/s", "CPU ms a patch"]]
         for contender in contenders {
             guard let found = all[contender] else { continue }
             let (empty, full) = (Self.median(found.emptyBytes), Self.median(found.bytes))
@@ -114,10 +114,12 @@ struct Comparison: Sendable {
             let values = [
                 Self.median(found.seconds), empty / 1e6, full / 1e6, perObject, Self.median(found.patchesPerSecond),
             ]
-            rows.append([contender.rawValue] + values.map(Text.number))
+            let cpu = found.patchMilliseconds.isEmpty ? "–" : Text.number(Self.median(found.patchMilliseconds))
+            rows.append([contender.rawValue] + values.map(Text.number) + [cpu])
         }
         return Text.columns(rows)
-            + "\n\(objectCount) objects of \(size) bytes, medians of \(rounds) rounds, \(patchCount) patches a round"
+            + "\n\(objectCount) objects of \(size) bytes, medians of \(rounds) rounds, \(patchCount) patches a round; "
+            + (isBare ? "the definition without its schema and rules" : "our definition with its schema and rules")
     }
 
     private static func median(_ values: [Double]) -> Double {
@@ -153,16 +155,20 @@ struct Comparison: Sendable {
             return (seconds, try peer.child.memory("VmRSS"))
         }
 
-        func patches(_ contender: Contender) async throws -> Double {
+        /// How many a second, and the CPU time of each in the contender's processes where that can be told apart.
+        func patches(_ contender: Contender) async throws -> (perSecond: Double, milliseconds: Double?) {
             if contender == .trainyard { return try await ownPatches() }
             let peer = try peer(contender, objects: comparison.objectCount, patches: comparison.patchCount)
             defer { withExtendedLifetime(peer.child) {} }
-            let speed = try await peer.line(with: "patchesPerSecond")["patchesPerSecond"]?.doubleValue
-            return speed ?? .nan
+            _ = try await peer.line(with: "synced")
+            let before = peer.child.cpuSeconds
+            let speed = try await peer.line(with: "patchesPerSecond")["patchesPerSecond"]?.doubleValue ?? .nan
+            let cpu = (peer.child.cpuSeconds - before) * 1e3 / Double(comparison.patchCount)
+            return (speed, contender == .kopf ? nil : cpu)
         }
 
         /// By the operator's client; the operator itself reads each of them, as the peers do.
-        private func ownPatches() async throws -> Double {
+        private func ownPatches() async throws -> (perSecond: Double, milliseconds: Double?) {
             let running = try cluster.started(google)
             try await running.waitUntilReady()
             defer { withExtendedLifetime(running) {} }
@@ -170,6 +176,7 @@ struct Comparison: Sendable {
             let indices = NextIndex(limit: comparison.patchCount)
             let mark = Int.random(in: 0..<1_000_000)
             let start = Machine.nanoseconds
+            let before = Machine.cpuSeconds + running.child.cpuSeconds
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<2 {
                     group.addTask {
@@ -184,7 +191,10 @@ struct Comparison: Sendable {
                 }
                 try await group.waitForAll()
             }
-            return Double(comparison.patchCount) / (Double(Machine.nanoseconds - start) * 1e-9)
+            let seconds = Double(Machine.nanoseconds - start) * 1e-9
+            let cpu = Machine.cpuSeconds + running.child.cpuSeconds - before
+            let count = Double(comparison.patchCount)
+            return (count / seconds, cpu * 1e3 / count)
         }
 
         private func peer(_ contender: Contender, objects: Int, patches: Int) throws -> Peer {

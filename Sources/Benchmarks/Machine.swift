@@ -48,6 +48,15 @@ enum Machine {
         }
     }
 
+    /// Another program of this package, which lies beside this one.
+    static func sibling(_ name: String) throws -> String {
+        let path = try programFolder() + "/\(name)"
+        guard access(path, X_OK) == 0 else {
+            throw BenchmarkError("\(path) is missing: swift build -c release --product \(name)")
+        }
+        return path
+    }
+
     /// The folder of this program.
     static func programFolder() throws -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)
@@ -60,25 +69,48 @@ enum Machine {
     }
 }
 
-/// A folder for a benchmark's files, which goes with the last reference, and the files in it.
+/// Others' programs that ours are compared with.
+enum Peers {
+    /// A file of `peers`, beside this one: benchmarks are run from a clone.
+    static func script(_ name: String) -> String {
+        #filePath.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/peers/\(name)"
+    }
+
+    /// Where a program lies, as a shell finds it.
+    static func program(_ name: String) throws(BenchmarkError) -> String {
+        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
+        let places = name.contains("/") ? [name] : path.split(separator: ":").map { "\($0)/\(name)" }
+        guard let found = places.first(where: { access($0, X_OK) == 0 }) else {
+            throw BenchmarkError("there is no \(name)")
+        }
+        return found
+    }
+}
+
+/// A folder for a benchmark's files; it and all in it go with the last reference.
 final class TemporaryFolder: Sendable {
     let path: String
 
     init() throws {
-        var template = Array("/tmp/trainyard-benchmarks-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw BenchmarkError("cannot make a temporary folder") }
+        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(parent)/trainyard-benchmarks-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw BenchmarkError("cannot make a folder in \(parent)") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit {
-        guard let directory = opendir(path) else { return }
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    deinit { Self.remove(path) }
+
+    private static func remove(_ path: String) {
+        if let folder = opendir(path) {
+            while let entry = readdir(folder) {
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                guard name != ".", name != ".." else { continue }
+                if unlink("\(path)/\(name)") != 0 { remove("\(path)/\(name)") }
             }
-            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+            closedir(folder)
         }
-        closedir(directory)
         rmdir(path)
     }
 }
@@ -127,6 +159,9 @@ final class Child: Sendable {
         guard fields.count > 12 else { return 0 }
         return (Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0)
     }
+
+    /// CPU time so far, to a hundredth.
+    var cpuSeconds: Double { Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK))) }
 
     /// Waits until it has used next to no CPU for a second.
     func settle(within limit: Duration = .seconds(60)) async throws {

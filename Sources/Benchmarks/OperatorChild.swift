@@ -10,10 +10,7 @@ struct OperatorChild: Sendable {
 
     /// - Parameter googleEndpoint: an origin on this machine that answers for Google.
     init(kubeconfig: String, googleEndpoint: String, log: String, flags: [String] = []) throws {
-        let program = try Machine.programFolder() + "/trainyard-operator"
-        guard access(program, X_OK) == 0 else {
-            throw BenchmarkError("\(program) is missing: swift build -c release --product trainyard-operator")
-        }
+        let program = try Machine.sibling("trainyard-operator")
         self.log = log
         transport = try CurlTransport(options: CurlOptions())
         child = try Child(

@@ -29,18 +29,19 @@ final class PyTorchPeer {
         self.version = version
     }
 
-    /// Beside this file: benchmarks are run from a clone.
-    private static let script =
-        #filePath.split(separator: "/").dropLast().map { "/\($0)" }.joined()
-        + "/peers/pytorch_training.py"
-
     static func start(
         _ python: String, data: String, batch: Int, threads: Int, folder: String
     ) async throws -> Result<PyTorchPeer, Absence> {
-        guard let path = Self.path(of: python) else { return .failure(Absence(description: "there is no \(python)")) }
+        let program: String
+        do {
+            program = try Peers.program(python)
+        } catch {
+            return .failure(Absence(description: error.description))
+        }
         let pipe = folder + "/commands", log = folder + "/peer"
         guard mkfifo(pipe, 0o600) == 0 else { throw BenchmarkError("cannot make \(pipe)") }
-        let child = try Child(path, [script, data, String(batch), String(threads), pipe], log: log)
+        let child = try Child(
+            program, [Peers.script("pytorch_training.py"), data, String(batch), String(threads), pipe], log: log)
         let peer = PyTorchPeer(child: child, pipe: pipe, log: log)
         guard let first = await peer.nextLine(seconds: 300), let version = first["torch"]?.stringValue else {
             let last = (Machine.read(log) ?? "").split(separator: "\n").last.map(String.init) ?? "it says nothing"
@@ -81,13 +82,6 @@ final class PyTorchPeer {
             await Machine.sleep(milliseconds: 20)
         }
         return nil
-    }
-
-    /// As a shell finds it.
-    private static func path(of program: String) -> String? {
-        if program.contains("/") { return access(program, X_OK) == 0 ? program : nil }
-        let folders = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
-        return folders.split(separator: ":").map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
     }
 }
 

@@ -10,35 +10,20 @@ struct ServingComparison {
     private static let rounds = 3
 
     init(_ arguments: some Collection<String>) throws {
-        var rest = Array(arguments)[...]
-        while let flag = rest.popFirst() {
-            if flag == "--json" {
-                isJSON = true
-                continue
-            }
-            guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
-            case "--peer-python": python = value
-            case "--connections":
-                guard let count = Int(value), (1...256).contains(count) else {
-                    throw BenchmarkError("--connections: a number from 1 to 256, please")
-                }
-                connections = count
-            case "--seconds":
-                guard let number = Double(value), (0.1...600).contains(number) else {
-                    throw BenchmarkError("--seconds: a number from 0.1 to 600, please")
-                }
-                seconds = number
-            default: throw BenchmarkError("unknown argument \(flag)\n\(usage)")
+            case "--json": isJSON = true
+            case "--peer-python": python = try flags.value()
+            case "--connections": connections = try flags.number(1...256)
+            case "--seconds": seconds = try flags.number(0.1...600)
+            default: throw flags.unknown
             }
         }
     }
 
     func run() async throws {
-        let trainer = try Machine.programFolder() + "/trainyard-trainer"
-        guard access(trainer, X_OK) == 0 else {
-            throw BenchmarkError("\(trainer) is missing: swift build -c release --product trainyard-trainer")
-        }
+        let trainer = try Machine.sibling("trainyard-trainer")
         let folder = try TemporaryFolder()
         try Self.writeModel(folder.path + "/model.safetensors")
         let own = try await start("ours", folder) { port in
@@ -89,11 +74,10 @@ struct ServingComparison {
 
     /// Nil, and said, where this Python has not what the peer needs.
     private func startPeer(_ folder: TemporaryFolder) async -> Server? {
-        let script =
-            #filePath.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/peers/fastapi_serving.py"
         do {
+            let program = try Peers.program(python)
             return try await start("peer", folder) { port in
-                ("/usr/bin/env", [python, script, folder.path + "/model.safetensors", String(port)])
+                (program, [Peers.script("fastapi_serving.py"), folder.path + "/model.safetensors", String(port)])
             }
         } catch {
             say("no peer, so no ratio: \(error) (\(python) needs torch, fastapi, uvicorn and safetensors)")

@@ -27,47 +27,26 @@ struct TrainingThroughput {
     }
 
     init(_ arguments: some Collection<String>) throws {
-        var rest = Array(arguments)[...]
-        while let flag = rest.popFirst() {
-            if flag == "--json" {
-                isJSON = true
-                continue
-            }
-            guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
-            case "--data": data = value
-            case "--peer-python": comparison.python = value
-            case "--rounds": comparison.rounds = try Self.number(value, 1...1000, flag)
-            case "--seeds": comparison.seeds = try Self.number(value, 0...100, flag)
-            case "--epochs": comparison.epochs = try Self.number(value, 1...100, flag)
-            case "--processes":
-                processCounts = try value.split(separator: ",").map { text in
-                    guard let count = Int(text), (1...64).contains(count) else {
-                        throw BenchmarkError("--processes: numbers from 1 to 64, please")
-                    }
-                    return count
-                }
-            default: throw BenchmarkError("unknown argument \(flag)\n\(usage)")
+            case "--json": isJSON = true
+            case "--data": data = try flags.value()
+            case "--peer-python": comparison.python = try flags.value()
+            case "--rounds": comparison.rounds = try flags.number(1...1000)
+            case "--seeds": comparison.seeds = try flags.number(0...100)
+            case "--epochs": comparison.epochs = try flags.number(1...100)
+            case "--processes": processCounts = try flags.numbers(1...64)
+            default: throw flags.unknown
             }
         }
-    }
-
-    private static func number(_ text: String, _ range: ClosedRange<Int>, _ flag: String) throws -> Int {
-        guard let number = Int(text), range.contains(number) else {
-            throw BenchmarkError("\(flag): a number from \(range.lowerBound) to \(range.upperBound), please")
-        }
-        return number
     }
 
     func run() async throws {
-        let program = try Machine.programFolder() + "/trainyard-trainer"
-        guard access(program, X_OK) == 0 else {
-            throw BenchmarkError("\(program) is missing: swift build -c release --product trainyard-trainer")
-        }
-        var template = Array("/tmp/trainyard-benchmarks-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw BenchmarkError("cannot make a temporary folder") }
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        defer { Self.removeTree(folder) }
+        let program = try Machine.sibling("trainyard-trainer")
+        let temporary = try TemporaryFolder()
+        defer { withExtendedLifetime(temporary) {} }
+        let folder = temporary.path
         guard let processCounts else {
             return try await comparison.run(program: program, data: data, folder: folder, isJSON: isJSON)
         }
@@ -159,18 +138,5 @@ struct TrainingThroughput {
         guard let file else { throw BenchmarkError("cannot write \(path)") }
         let count = fwrite(bytes, 1, bytes.count, file)
         guard fclose(file) == 0, count == bytes.count else { throw BenchmarkError("cannot write \(path)") }
-    }
-
-    private static func removeTree(_ path: String) {
-        if let folder = opendir(path) {
-            while let entry = readdir(folder) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name != ".", name != ".." { removeTree("\(path)/\(name)") }
-            }
-            closedir(folder)
-        }
-        remove(path)
     }
 }

@@ -18,24 +18,14 @@ struct TransferSpeed {
     private var parallelism = 8
 
     init(_ arguments: some Collection<String>) throws {
-        var rest = Array(arguments)[...]
-        while let flag = rest.popFirst() {
-            if flag == "--json" {
-                isJSON = true
-                continue
-            }
-            guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
-            func number(_ range: ClosedRange<Int>) throws -> Int {
-                guard let number = Int(value), range.contains(number) else {
-                    throw BenchmarkError("\(flag): a number from \(range.lowerBound) to \(range.upperBound), please")
-                }
-                return number
-            }
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
-            case "--objects": objectCount = try number(1...100_000)
-            case "--megabytes": megabytes = try number(1...65_536)
-            case "--parallel": parallelism = try number(1...64)
-            default: throw BenchmarkError("unknown argument \(flag)\n\(usage)")
+            case "--json": isJSON = true
+            case "--objects": objectCount = try flags.number(1...100_000)
+            case "--megabytes": megabytes = try flags.number(1...65_536)
+            case "--parallel": parallelism = try flags.number(1...64)
+            default: throw flags.unknown
             }
         }
     }

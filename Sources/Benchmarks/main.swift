@@ -6,7 +6,7 @@ let usage = """
            Benchmarks googlecloud [--json] [--objects N] [--latency-milliseconds N] [--in-flight N]
                                   [--discovery FOLDER]
            Benchmarks compare --kubeconfig FILE [--informer PROGRAM] [--kopf PROGRAM --handlers FILE]
-                              [--objects N] [--rounds N] [--patches N]
+                              [--objects N] [--rounds N] [--patches N] [--bare]
            Benchmarks serving [--json] [--peer-python PATH] [--connections N] [--seconds S]
            Benchmarks training [--json] [--data DIR] [--peer-python PATH] [--rounds N] [--seeds N] [--epochs N]
            Benchmarks training --processes 1,2,4 [--json] [--data DIR]
@@ -24,6 +24,7 @@ let usage = """
       compare (Sources/Benchmarks/peers/run has all it needs)
       the operator, a client-go informer and kopf in turns on one API server, in a namespace of their own
       --objects is 10,000, --rounds 3 and --patches 2,000 unless given
+      --bare              the definitions without schema and rules, whose evaluation is most of what a patch costs the server
 
       serving
       --peer-python PATH  a Python with torch, fastapi, uvicorn and safetensors; python3 unless given
@@ -54,22 +55,17 @@ struct Selection {
     static let names = ["footprint", "noop", "latency", "first-action", "idle", "failover", "decode"]
 
     init(_ arguments: some Collection<String>) throws {
-        var rest = Array(arguments)[...]
-        while let flag = rest.popFirst() {
-            if flag == "--json" {
-                isJSON = true
-                continue
-            }
-            guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
+            case "--json": isJSON = true
             case "--only":
-                guard Self.names.contains(value) else { throw BenchmarkError("unknown benchmark \(value)\n\(usage)") }
-                only.insert(value)
-            case "--objects":
-                guard let count = Int(value), count > 0 else { throw BenchmarkError("--objects: a number, please") }
-                objectCount = count
-            case "--kubeconfig": kubeconfig = value
-            default: throw BenchmarkError("unknown argument \(flag)\n\(usage)")
+                let name = try flags.value()
+                guard Self.names.contains(name) else { throw BenchmarkError("unknown benchmark \(name)\n\(usage)") }
+                only.insert(name)
+            case "--objects": objectCount = try flags.number(1...1_000_000)
+            case "--kubeconfig": kubeconfig = try flags.value()
+            default: throw flags.unknown
             }
         }
     }
@@ -117,25 +113,15 @@ extension ArtifactLife {
         var life = ArtifactLife()
         var isJSON = false
         life.discovery = getenv("TRAINYARD_DISCOVERY").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-        var rest = Array(arguments)[...]
-        while let flag = rest.popFirst() {
-            if flag == "--json" {
-                isJSON = true
-                continue
-            }
-            guard let value = rest.popFirst() else { throw BenchmarkError("\(flag)?\n\(usage)") }
-            func number(_ range: ClosedRange<Int>) throws -> Int {
-                guard let number = Int(value), range.contains(number) else {
-                    throw BenchmarkError("\(flag): a number from \(range.lowerBound) to \(range.upperBound), please")
-                }
-                return number
-            }
+        var flags = Flags(arguments)
+        while let flag = flags.next() {
             switch flag {
-            case "--objects": life.objectCount = try number(8...100_000)
-            case "--latency-milliseconds": life.latency = .milliseconds(try number(0...10_000))
-            case "--in-flight": life.inFlight = try number(1...256)
-            case "--discovery": life.discovery = value
-            default: throw BenchmarkError("unknown argument \(flag)\n\(usage)")
+            case "--json": isJSON = true
+            case "--objects": life.objectCount = try flags.number(8...100_000)
+            case "--latency-milliseconds": life.latency = .milliseconds(try flags.number(0...10_000))
+            case "--in-flight": life.inFlight = try flags.number(1...256)
+            case "--discovery": life.discovery = try flags.value()
+            default: throw flags.unknown
             }
         }
         return (life, isJSON)

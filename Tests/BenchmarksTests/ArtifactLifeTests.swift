@@ -20,10 +20,20 @@ import Testing
         if getenv("TRAINYARD_DISCOVERY") == nil { #expect(checked == 0) } else { #expect(checked > 600) }
     }
 
-    @Test func `a wrong command line is answered with a sentence`() async throws {
-        let program = try BenchmarkProgram(["googlecloud", "--objects", "7"])
+    @Test(arguments: [
+        (["googlecloud", "--objects", "7"], "--objects: a number from 8 to 100000, please\n"),
+        (["googlecloud", "--in-flight", "many"], "--in-flight: a number from 1 to 256, please\n"),
+        (["kubernetes", "--json", "--objects", "0"], "--objects: a number from 1 to 1000000, please\n"),
+        (["kubernetes", "--only", "everything"], "unknown benchmark everything\nusage: "),
+        (["training", "--processes", "1,two"], "--processes: numbers from 1 to 64, please\n"),
+        (["serving", "--seconds", "0"], "--seconds: a number from 0.1 to 600.0, please\n"),
+        (["transfer", "--megabytes"], "--megabytes?\nusage: "),
+        (["compare", "--objekts", "5"], "unknown argument --objekts\nusage: "),
+    ])
+    func `a wrong command line is answered with a sentence`(arguments: [String], answer: String) async throws {
+        let program = try BenchmarkProgram(arguments)
         #expect(try await program.ended() == .status(1))
-        #expect(program.complaints == "Benchmarks: --objects: a number from 8 to 100000, please\n")
+        #expect(program.complaints.hasPrefix("Benchmarks: " + answer), "\(program.complaints)")
     }
 
     @Test func `a comparison needs a server, and rounds that are a number`() async throws {

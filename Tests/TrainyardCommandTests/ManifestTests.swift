@@ -1,4 +1,5 @@
 import Encoding
+import Glibc
 import HTTP
 import Testing
 
@@ -26,6 +27,16 @@ import Testing
         #expect(documents.map(\.title) == ["namespace/team", "trainingjob/a"])
         #expect(documents.map(\.namespace) == ["default", "default"])
         #expect(try ManifestFile.trainingJob(in: documents) == 1)
+    }
+
+    @Test func `a file is read to its end from a pipe, as standard input is`() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let bytes = Array(Self.job.utf8)
+        #expect(write(ends[1], bytes, bytes.count) == bytes.count)
+        close(ends[1])
+        defer { close(ends[0]) }
+        #expect(try LocalFiles.text(descriptor: ends[0], path: "standard input") == Self.job)
     }
 
     @Test(arguments: [

@@ -38,6 +38,7 @@ import Testing
                     files: [file, "b.yaml"], isJSON: true, zones: ["us-central1-a", "us-central1-f"],
                     priceFile: "p.json"))
         ),
+        ("plan of standard input", ["plan", "-"], .plan(PlanOptions(files: ["-"]))),
         ("help on plan", ["help", "plan"], .help(.plan)),
         ("help on artifact", ["artifact", "-h"], .help(.artifact)),
         ("ls", ["artifact", "ls", "gs://b/p/"], .artifact(ArtifactOptions(verb: .ls, place: "gs://b/p/"))),

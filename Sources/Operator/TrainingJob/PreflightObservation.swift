@@ -74,11 +74,13 @@ extension TrainingJobPreflight {
         "storage.objects.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete",
     ]
 
-    /// Where the probe lies for a moment: one for each object.
-    static func probePlace(_ observation: TrainingJobObservation) -> StorageURI? {
+    /// Where the probe lies for a moment: one for each run, since a bucket's retention policy may keep it for years, and
+    /// lets nobody overwrite it.
+    static func probePlace(_ run: TrainingJob.Run, _ observation: TrainingJobObservation) -> StorageURI? {
         guard let base = TrainingJobMarker.base(observation) else { return nil }
         let metadata = observation.job.metadata
-        return StorageURI(base)?.appending(".trainyard/probe/\(metadata.namespace ?? "")/\(metadata.name)")
+        return StorageURI(base)?
+            .appending(".trainyard/probe/\(metadata.namespace ?? "")/\(metadata.name)/\(run.id)")
     }
 
     /// Region of a zone.

@@ -52,7 +52,7 @@ extension TrainingJobController {
     private func observeProbe(
         _ run: TrainingJob.Run, _ seen: inout PreflightObservation, _ observation: TrainingJobObservation
     ) async throws(APIError) {
-        guard let place = TrainingJobPreflight.probePlace(observation) else { return }
+        guard let place = TrainingJobPreflight.probePlace(run, observation) else { return }
         seen.probeRefusal = refusals.withLock { $0[place.description] }.flatMap { refusal in
             refusal.time >= run.startTime ?? .distantPast ? refusal.error : nil
         }
@@ -68,26 +68,29 @@ extension TrainingJobController {
     /// what follows.
     func probe(_ probe: ObjectWrite) async throws(APIError) {
         let place = probe.place
-        let stored: StorageObject
+        var generation: Int64?
         do throws(APIError) {
-            stored = try await storage.upload(
+            generation = try await storage.upload(
                 Array(probe.text.utf8), to: place.path, in: place.bucket,
-                options: UploadOptions(contentType: probe.contentType))
+                options: UploadOptions(contentType: probe.contentType, ifGenerationMatch: 0)
+            ).generation
         } catch {
             if error.code == .cancelled { throw error }
-            return refuse(place.description, error)
+            // What has the run's name is the run's: an earlier process stored it, and did not come to delete it.
+            guard error.code == .preconditionFailed else { return refuse(place.description, error) }
         }
         var memory = PreflightObservation.ProbeMemory(runID: probe.text, time: clock.now)
         do throws(APIError) {
-            _ = try await storage.read(place.path, in: place.bucket, generation: stored.generation, limit: 1024)
+            let read = try await storage.read(place.path, in: place.bucket, generation: generation, limit: 1024)
+            generation = read.object.generation
         } catch {
             if error.code == .cancelled { throw error }
             memory.readError = error
         }
         do throws(APIError) {
-            try await storage.deleteObject(place.path, in: place.bucket, ifGenerationMatch: stored.generation)
+            try await storage.deleteObject(place.path, in: place.bucket, ifGenerationMatch: generation)
         } catch {
-            // One that stays is replaced, and deleted, by the next run's.
+            // It stays where a retention policy keeps it, or nobody may delete: a few bytes, in nobody's way.
             if error.code == .cancelled { throw error }
         }
         probes.withLock { probes in

@@ -73,7 +73,7 @@ enum TrainingJobPreflight {
         case nil, .passed: return []
         case .untried, .unreadable: break
         }
-        guard let place = probePlace(observation) else { return [] }
+        guard let place = probePlace(run, observation) else { return [] }
         let write = ObjectWrite(
             place: place, text: run.id, contentType: "text/plain", generation: 0, owner: observation.owner)
         return [.cloud(.probe(write))]

@@ -64,7 +64,12 @@ enum TrainingJobStall {
         let lines = log.split(whereSeparator: \.isNewline).suffix(logLineCount).map {
             Conditions.cut(String($0), to: 200)
         }
-        let text = String(lines.joined(separator: "\n").suffix(700))
+        var room = 700
+        let last = lines.reversed().prefix { line in
+            room -= line.count + 1
+            return room >= -1
+        }
+        let text = last.reversed().joined(separator: "\n")
         return text.allSatisfy(\.isWhitespace) ? nil : text
     }
 

@@ -2,13 +2,19 @@ import Glibc
 
 /// Files and folders of this machine.
 enum LocalFiles {
-    /// Reads a text file of at most 4 MiB.
+    /// Reads a text file of at most 4 MiB; `-` is standard input.
     ///
     /// - Throws: `.missingInput` when it is not there, `.badData` when it is too large or not UTF-8.
     static func text(_ path: String) throws(RunError) -> String {
+        if path == "-" { return try text(descriptor: 0, path: "standard input") }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw RunError(.missingInput, "cannot read \(path): \(SystemError.text(errno))") }
         defer { close(descriptor) }
+        return try text(descriptor: descriptor, path: path)
+    }
+
+    /// Reads to the end of an open file, whose name is for messages.
+    static func text(descriptor: Int32, path: String) throws(RunError) -> String {
         let limit = 4 << 20
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)

@@ -80,6 +80,7 @@ enum HelpText {
 
         usage: trainyard plan FILE… [options]
 
+          FILE                 manifests in YAML or JSON; - is standard input
           --zones ZONE,…       the cluster's zones, for candidates that name none
           --price-file FILE    own prices, as for the operator's --price-file
           --json               print one JSON object: {"trainingJobs": [{"name", "namespace", "plan", "notes"}]}

@@ -78,7 +78,8 @@ extension Scenario {
             let gadget: JSONValue = ["apiVersion": "example.dev/v1", "kind": "Gadget", "metadata": ["name": "w"]]
             try await session.call(.patch, path + "?fieldManager=one", gadget, type: applyType, changedIn: 22)
             try await session.call(
-                .patch, path + "?fieldManager=one", ["metadata": ["name": "w"], "spec": ["size": 1]], type: applyType)
+                .patch, path + "?fieldManager=one", ["metadata": ["name": "w"], "spec": ["size": 1]], type: applyType,
+                changedIn: 36)
             try await session.call(
                 .patch, Paths.widgets + "/x?fieldManager=one", widget(["size": 1]), type: applyType)
             try await session.call(

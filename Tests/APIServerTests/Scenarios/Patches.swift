@@ -59,11 +59,17 @@ extension Scenario {
                 ["metadata": ["finalizers": nil]], ["metadata": ["creationTimestamp": nil]],
                 ["metadata": ["generation": 77]],
             ]
-            for patch in patches { try await session.call(.patch, Paths.widgets + "/w", patch, type: mergeType) }
+            for patch in patches {
+                try await session.call(
+                    .patch, Paths.widgets + "/w", patch, type: mergeType,
+                    changedIn: patch["apiVersion"] == nil ? nil : 36)
+            }
+            // Since 1.25 a patch is read strictly before it is applied.
             try await session.call(
-                .patch, Paths.widgets + "/w", text: "[1]", Session.Options(type: mergeType))
+                .patch, Paths.widgets + "/w", text: "[1]", Session.Options(type: mergeType, changedIn: 25))
             try await session.call(
-                .patch, Paths.widgets + "/w", text: "{", Session.Options(type: mergeType, only: reasonAndCode))
+                .patch, Paths.widgets + "/w", text: "{",
+                Session.Options(type: mergeType, changedIn: 25, only: reasonAndCode))
             try await session.call(.patch, Paths.widgets + "/none", ["spec": ["size": 2]], type: mergeType)
         },
         Scenario("strategic merge patches") { session in

@@ -3,6 +3,7 @@ import GoogleCloud
 import HTTP
 import Kubernetes
 import Sandbox
+import Synchronization
 import Testing
 
 @testable import ControllerRuntime
@@ -93,7 +94,7 @@ import Testing
             Issue.record("\(plan.steps)")
             return
         }
-        #expect(write.place.description == "gs://runs-bucket/.trainyard/probe/ml/mnist")
+        #expect(write.place.description == "gs://runs-bucket/.trainyard/probe/ml/mnist/\(run().id)")
         #expect(write.text == run().id)
         #expect(stop(plan) == "Pending AwaitingPreflight: writing a probe to bucket runs-bucket")
     }
@@ -237,6 +238,49 @@ import Testing
             spec.preflight = .init(skip: [.kernels])
         }
         #expect(lines(skipped).contains("Kernels Skipped"))
+    }
+
+    @Test func `a bucket that keeps what it was given stops neither this run nor the next of that name`() async throws {
+        let world = try await OperatorWorld(program: Trainers.succeeding())
+        let google = StorageClient(
+            GoogleCloudClient(transport: HandlerTransport(world.world), tokens: NoTokens(), clock: world.clock))
+        let bucket = try await google.bucket("runs-bucket")
+        _ = try await google.patchBucket(
+            "runs-bucket", BucketPatch(retentionPolicy: RetentionPolicy(retentionPeriod: 86400)),
+            ifMetagenerationMatch: bucket.metageneration)
+        var ids: [String] = []
+        for _ in 0..<2 {
+            try await world.create()
+            try await world.run { $0?.status?.preflight.isEmpty == false }
+            let status = try #require(try await world.job()?.status)
+            #expect(status.preflight.first { $0.name == "Buckets" }?.result == "Passed")
+            ids.append(try #require(status.run?.id))
+            try await world.delete()
+            try await world.run { $0 == nil }
+        }
+        #expect(
+            world.world.cloud.objectNames(bucket: "runs-bucket", prefix: ".trainyard/probe/")
+                == ids.map { ".trainyard/probe/ml/mnist/\($0)" }.sorted())
+    }
+
+    @Test func `a probe that an earlier process stored counts as this run's`() async throws {
+        let world = try await OperatorWorld(program: Trainers.succeeding())
+        let google = StorageClient(
+            GoogleCloudClient(transport: HandlerTransport(world.world), tokens: NoTokens(), clock: world.clock))
+        let path = ".trainyard/probe/ml/mnist/r1"
+        _ = try await google.upload(Array("another process".utf8), to: path, in: "runs-bucket")
+        let place = try #require(StorageURI("gs://runs-bucket/\(path)"))
+        let cloud = GoogleCloudClient(transport: HandlerTransport(world.world), tokens: NoTokens(), clock: world.clock)
+        let controller = TrainingJobController(
+            configuration: configuration(), kubernetes: world.admin, container: ContainerClient(cloud),
+            storage: google, cache: ObjectCache(), clock: .virtual(world.clock))
+        let owner = ObjectReference(type: TrainingJob.resourceType, namespace: "ml", name: "mnist")
+        try await controller.probe(
+            ObjectWrite(place: place, text: "r1", contentType: "text/plain", generation: 0, owner: owner))
+        let memory = try #require(controller.probes.withLock { $0[place.description] })
+        #expect(memory.runID == "r1" && memory.readError == nil)
+        #expect(controller.refusals.withLock { $0.isEmpty })
+        #expect(world.world.cloud.objectNames(bucket: "runs-bucket", prefix: ".trainyard/probe/") == [])
     }
 
     // MARK: Self-test

@@ -34,6 +34,16 @@ import TrainingContract
         #expect(failure.message?.hasSuffix("ends:\n{\"step\": 100}\nwaiting for the others") == true)
     }
 
+    @Test func `of a long log the last whole lines are kept`() throws {
+        let lines = (0..<40).map { "line \($0): " + String(repeating: "x", count: 80) }
+        let kept = try #require(TrainingJobStall.lastLines(lines.joined(separator: "\n")))
+        #expect(kept == lines.suffix(7).joined(separator: "\n"))
+        #expect(kept.count <= 700)
+        #expect(TrainingJobStall.lastLines("\n \n") == nil)
+        let long = try #require(TrainingJobStall.lastLines(String(repeating: "word ", count: 400)))
+        #expect(long.hasPrefix("word ") && long.utf8.count <= 200)
+    }
+
     struct Row: Sendable, CustomTestStringConvertible {
         var name: String
         var step: Int? = 100

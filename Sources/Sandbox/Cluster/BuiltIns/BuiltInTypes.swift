@@ -5,22 +5,24 @@ enum BuiltInTypes {
     /// The metadata of every kind has types.
     static func metadataError(_ object: JSONValue, _ definition: ResourceDefinition) -> StatusError? {
         guard let metadata = object["metadata"], !metadata.isNull else { return nil }
+        // Custom resources decode their metadata apart from the rest.
+        let place = definition.isCustom ? "ObjectMeta" : "ObjectMeta.metadata"
         guard case .object(let members) = metadata else {
-            return failure(
-                "json: cannot unmarshal \(goName(metadata)) into Go struct field "
-                    + "\(definition.kind).metadata of type v1.ObjectMeta", definition)
+            let whole =
+                definition.isCustom ? "value of" : "struct field \(definition.kind).metadata of"
+            return failure("json: cannot unmarshal \(goName(metadata)) into Go \(whole) type v1.ObjectMeta", definition)
         }
         for key in ["generateName", "name", "namespace", "resourceVersion", "uid"] {
             guard let value = members[key], !value.isNull, value.stringValue == nil else { continue }
-            return mismatch(value, "ObjectMeta.metadata.\(key)", "string", definition)
+            return mismatch(value, "\(place).\(key)", "string", definition)
         }
         for key in ["annotations", "labels"] {
             guard let value = members[key], !value.isNull else { continue }
             guard case .object(let texts) = value else {
-                return mismatch(value, "ObjectMeta.metadata.\(key)", "map[string]string", definition)
+                return mismatch(value, "\(place).\(key)", "map[string]string", definition)
             }
             for text in texts.sorted(by: { $0.key < $1.key }).map(\.value) where text.stringValue == nil {
-                if !text.isNull { return mismatch(text, "ObjectMeta.metadata.\(key)", "string", definition) }
+                if !text.isNull { return mismatch(text, "\(place).\(key)", "string", definition) }
             }
         }
         return nil

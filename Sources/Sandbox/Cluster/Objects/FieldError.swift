@@ -47,6 +47,19 @@ struct FieldError: Sendable, Hashable {
         return error
     }
 
+    /// What comes with others that keep rules from being tried.
+    static let rulesNotChecked = FieldError(
+        .invalid, "", value: .null,
+        "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+            + "validation")
+
+    /// The same, found in a member.
+    func below(_ member: String) -> FieldError {
+        var error = self
+        error.path = path == "<nil>" ? member : path.hasPrefix("[") ? member + path : "\(member).\(path)"
+        return error
+    }
+
     /// Without the path: the message of a cause.
     var body: String {
         let head = value.map { "\(kind.words): \($0)" } ?? kind.words

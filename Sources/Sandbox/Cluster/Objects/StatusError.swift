@@ -10,6 +10,8 @@ struct StatusError: Error, Sendable, Hashable {
     var continueToken: String?
     /// The whole reply, where it is no Status.
     var plainText: String?
+    /// What the client is told beside the refusal, in headers.
+    var warnings: [String] = []
 
     init(_ code: Int, _ reason: String, _ message: String, details: JSONValue? = nil) {
         self.code = code
@@ -27,6 +29,13 @@ struct StatusError: Error, Sendable, Hashable {
         if let continueToken { status["metadata"] = ["continue": .string(continueToken)] }
         status["details"] = details
         return status
+    }
+
+    /// The same, with warnings in front of those that it has.
+    func warning(of texts: [String]) -> StatusError {
+        var error = self
+        error.warnings = texts + warnings
+        return error
     }
 
     static func badRequest(_ message: String) -> StatusError { StatusError(400, "BadRequest", message) }

@@ -32,7 +32,9 @@ enum DefaultChecks {
         let errors = SchemaValidation.errors(completed, nil, schema, path: place)
         problems += errors
         guard errors.isEmpty, let declaration = CELDeclaration(schema) else { return }
-        problems += RuleValidation.errors(completed, completed, schema, declaration, path: place)
-        problems += RuleValidation.errors(completed, nil, schema, declaration, path: place)
+        for old in [completed, nil] as [JSONValue?] {
+            problems +=
+                RuleValidation.findings(completed, old, schema, declaration, path: place, checksUnchanged: false).errors
+        }
     }
 }

@@ -3,19 +3,27 @@ import Encoding
 /// Evaluates the CEL rules of a schema over a value, within the API server's budgets.
 struct RuleValidation {
     private var errors: [FieldError] = []
+    private var warnings: [String] = []
+    /// Whether rules are also tried on what the update leaves alone; what they find there are warnings.
+    private let checksUnchanged: Bool
     private var budget = CELEvaluator.requestLimit
     private var isOver = false
 
+    private init(checksUnchanged: Bool) { self.checksUnchanged = checksUnchanged }
+
     /// The violated rules; `old` is nil on create.
-    static func errors(
-        _ object: JSONValue, _ old: JSONValue?, _ schema: Schema, _ declaration: CELDeclaration?, path: String = ""
-    ) -> [FieldError] {
-        var validation = RuleValidation()
+    ///
+    /// - Parameter checksUnchanged: false when the old object is known to satisfy all rules.
+    static func findings(
+        _ object: JSONValue, _ old: JSONValue?, _ schema: Schema, _ declaration: CELDeclaration?, path: String = "",
+        checksUnchanged: Bool
+    ) -> (errors: [FieldError], warnings: [String]) {
+        var validation = RuleValidation(checksUnchanged: checksUnchanged)
         validation.visit(object, old, schema, declaration, path: path, isRatcheted: false)
-        return validation.errors
+        return (validation.errors, validation.warnings)
     }
 
-    /// What the update leaves alone is only shown to rules that compare old and new (ratcheting).
+    /// What the update leaves alone fails by rules that compare old and new only; the others warn (ratcheting).
     ///
     /// - Parameter isRatcheted: the nearest value above that can be matched with its old one is unchanged.
     private mutating func visit(
@@ -24,7 +32,7 @@ struct RuleValidation {
     ) {
         guard schema.hasRules, !value.isNull, !isOver else { return }
         let isUnchanged = old.map { $0 == value } ?? isRatcheted
-        if isUnchanged, !schema.hasTransitionRules { return }
+        if isUnchanged, !checksUnchanged, !schema.hasTransitionRules { return }
         if !schema.rules.isEmpty, let declaration = declaration ?? CELDeclaration(schema) {
             evaluate(schema, value, old, declaration, path: path, isUnchanged: isUnchanged)
         }
@@ -56,15 +64,16 @@ struct RuleValidation {
         for rule in schema.rules where !isOver && applies(rule, old: old, isUnchanged: isUnchanged) {
             do throws(CELError) {
                 let variables = try variables(rule, value, old, declaration)
-                try evaluate(rule, schema, value, variables, path: path)
+                guard let error = try violation(of: rule, schema, value, variables, path: path) else { continue }
+                add(error, rule, isUnchanged: isUnchanged)
             } catch {
-                report(error, rule, schema, path: path)
+                report(error, rule, schema, path: path, isUnchanged: isUnchanged)
             }
         }
     }
 
     private func applies(_ rule: ValidationRule, old: JSONValue?, isUnchanged: Bool) -> Bool {
-        guard rule.usesOldSelf else { return !isUnchanged }
+        guard rule.usesOldSelf else { return checksUnchanged || !isUnchanged }
         return rule.isOldSelfOptional || !(old?.isNull ?? true)
     }
 
@@ -79,28 +88,36 @@ struct RuleValidation {
         return variables
     }
 
-    private mutating func evaluate(
-        _ rule: ValidationRule, _ schema: Schema, _ value: JSONValue, _ variables: [String: CELValue], path: String
-    ) throws(CELError) {
+    private mutating func add(_ error: FieldError, _ rule: ValidationRule, isUnchanged: Bool) {
+        if isUnchanged, !rule.usesOldSelf {
+            warnings.append(error.description)
+        } else {
+            errors.append(error)
+        }
+    }
+
+    private mutating func violation(
+        of rule: ValidationRule, _ schema: Schema, _ value: JSONValue, _ variables: [String: CELValue], path: String
+    ) throws(CELError) -> FieldError? {
         var evaluator = CELEvaluator(variables: variables)
         let holds: Bool
         do throws(CELError) {
             holds = try evaluator.evaluateCondition(rule.expression)
         } catch {
             spend(evaluator.cost, schema, path)
-            if isOver { return }
+            if isOver { return nil }
             throw error
         }
         spend(evaluator.cost, schema, path)
-        guard !holds, !isOver else { return }
+        guard !holds, !isOver else { return nil }
         let place = RuleFieldPath.resolved(rule.fieldPath, in: schema).map { RuleValidation.joined(path, $0) } ?? path
         let message = message(rule, variables) ?? rule.violation
         // A literal nil beside a JSONValue would be its null.
         let shown: JSONValue? = value.objectValue == nil && value.arrayValue == nil ? .some(value) : .none
         switch rule.reason {
-        case .forbidden, .required: errors.append(FieldError(rule.reason, place, message))
-        case .duplicate: errors.append(FieldError(.duplicate, place, value: shown))
-        default: errors.append(FieldError(.invalid, place, value: shown, message))
+        case .forbidden, .required: return FieldError(rule.reason, place, message)
+        case .duplicate: return FieldError(.duplicate, place, value: shown)
+        default: return FieldError(.invalid, place, value: shown, message)
         }
     }
 
@@ -131,7 +148,9 @@ struct RuleValidation {
                 "validation failed due to running out of cost budget, no further validation rules will be run"))
     }
 
-    private mutating func report(_ error: CELError, _ rule: ValidationRule, _ schema: Schema, path: String) {
+    private mutating func report(
+        _ error: CELError, _ rule: ValidationRule, _ schema: Schema, path: String, isUnchanged: Bool
+    ) {
         let detail: String
         if error.message.hasPrefix("no such overload") {
             detail =
@@ -145,6 +164,7 @@ struct RuleValidation {
         } else {
             detail = "\(error.message) evaluating rule: \(rule.title)"
         }
-        errors.append(FieldError(.invalid, path, value: .string(schema.type ?? ""), detail))
+        let failure = FieldError(.invalid, path, value: .string(schema.type ?? ""), detail)
+        if isOver { errors.append(failure) } else { add(failure, rule, isUnchanged: isUnchanged) }
     }
 }

@@ -33,7 +33,8 @@ enum SchemaValidation {
         } else if let type = schema.type {
             wanted = type
             isRight = has(value, type: type)
-            if type == "string", StringFormat.isKnown(schema.format), value.arrayValue == nil, !value.isNull {
+            let isFormatted = StringFormat.isKnown(schema.format) || numberFormats.contains(schema.format)
+            if isFormatted, value.stringValue == nil, value.arrayValue == nil, !value.isNull {
                 wanted = schema.format
                 found = formatName(of: value)
             }
@@ -41,16 +42,20 @@ enum SchemaValidation {
             return []
         }
         guard !isRight else { return [] }
-        let place = path.isEmpty ? "" : "\(path) in body "
         let quoted = JSONValue.string(found).serializedText()
-        return [FieldError(.typeInvalid, path, value: .string(found), "\(place)must be of type \(wanted): \(quoted)")]
+        return [
+            FieldError(
+                .typeInvalid, path, value: .string(found), "\(path) in body must be of type \(wanted): \(quoted)")
+        ]
     }
+
+    private static let numberFormats: Set<String> = ["int32", "int64", "float", "double"]
 
     /// The format that kube-openapi sees in a value.
     private static func formatName(of value: JSONValue) -> String {
         switch value {
         case .integer: "int64"
-        case .number: "double"
+        case .number: "float64"
         default: ""
         }
     }

@@ -33,7 +33,7 @@ enum StringValidation {
 enum NumberValidation {
     static func errors(_ value: JSONValue, _ schema: Schema, path: String) -> [FieldError] {
         guard let number = value.doubleValue else { return [] }
-        var errors: [FieldError] = []
+        var errors = rangeErrors(value, schema, path: path)
         let limits = schema.limits
         if let minimum = limits.minimum, number < minimum || (limits.isMinimumExclusive && number == minimum) {
             let words = limits.isMinimumExclusive ? "greater than" : "greater than or equal to"
@@ -46,10 +46,16 @@ enum NumberValidation {
         if let factor = limits.multipleOf, factor > 0, (number / factor).rounded() * factor != number {
             errors.append(SchemaValidation.invalid(path, value, "should be a multiple of \(text(factor))"))
         }
-        if schema.format == "int32", value.integerValue.map({ Int32(exactly: $0) == nil }) ?? false {
-            errors.append(SchemaValidation.invalid(path, value, "must be of type int32: \(value.serializedText())"))
-        }
         return errors
+    }
+
+    /// What no integer of the format can be; such an error has no place of its own, its text names it.
+    private static func rangeErrors(_ value: JSONValue, _ schema: Schema, path: String) -> [FieldError] {
+        guard schema.type == "integer" else { return [] }
+        let isRight = value.integerValue.map { schema.format != "int32" || Int32(exactly: $0) != nil } ?? false
+        guard !isRight else { return [] }
+        let kind = schema.format.isEmpty ? "integer (default format)" : "integer with format \(schema.format)"
+        return [FieldError(.invalid, "", value: "", "Checked value must be of type \(kind) in \(path)")]
     }
 
     private static func text(_ number: Double) -> String { JSONValue.number(number).serializedText() }

@@ -1,4 +1,5 @@
 import Encoding
+import HTTP
 
 extension ClusterState {
     /// The media types of patches.
@@ -19,13 +20,7 @@ extension ClusterState {
                 : StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details: [:])
         }
         try request.checkOptions("PatchOptions")
-        let patch: JSONValue
-        do throws(StatusError) {
-            patch = try request.patchBody()
-        } catch {
-            // A merge patch that is no JSON is taken for a fault of the server.
-            throw type == .merge && error.code == 400 ? .unexplained(error.message) : error
-        }
+        let patch = try type == .merge ? mergePatch(request) : request.patchBody()
         if type == .apply { return try apply(request, name: name, patch) }
         guard let old = store.object(request.key(name)) else { throw .notFound(definition, name) }
         let shown = shown(old, definition)
@@ -37,6 +32,32 @@ extension ClusterState {
         case .apply: patched = shown
         }
         return try update(request, name: name, try checkPatched(patched, patch, request, name: name))
+    }
+
+    /// A merge patch; it is read strictly before it is applied where unknown fields count.
+    private func mergePatch(_ request: ResourceRequest) throws(StatusError) -> JSONValue {
+        guard request.fieldValidation != .ignore else {
+            do throws(StatusError) {
+                return try request.patchBody()
+            } catch {
+                // What is no JSON is taken for a fault of the server.
+                throw error.code == 400 ? .unexplained(error.message) : error
+            }
+        }
+        guard request.http.body.count <= RequestBody.maximumBytes else { return try request.patchBody() }
+        let patch: JSONValue
+        do throws(JSONError) {
+            patch = try JSONValue(parsing: request.http.body)
+        } catch {
+            throw .badRequest("error decoding patch: \(RequestBody.detail(error, request.http.body))")
+        }
+        if patch.isNull { throw .badRequest("Invalid JSON Patch") }
+        guard patch.objectValue != nil else {
+            let type = ["integer": "number", "boolean": "bool"][patch.typeName] ?? patch.typeName
+            throw .badRequest(
+                "error decoding patch: json: cannot unmarshal \(type) into Go value of type map[string]interface {}")
+        }
+        return patch
     }
 
     /// What a patch must not make of an object.
@@ -54,7 +75,10 @@ extension ClusterState {
         guard definition.isCustom, patched.apiVersion != definition.apiVersion else { return patched }
         let error = FieldError(
             .invalid, "apiVersion", value: .string(patched.apiVersion), "must be \(definition.apiVersion)")
-        throw .invalid(definition, name, [error])
+        // Of that version nothing is known, so that everything is unknown.
+        let unknown = (patched.objectValue ?? [:]).keys.filter { !["apiVersion", "kind", "metadata"].contains($0) }
+        let warnings = request.fieldValidation == .ignore ? [] : unknown.sorted().map { "unknown field \"\($0)\"" }
+        throw .invalid(definition, name, [error]).warning(of: warnings)
     }
 
     /// Server-side apply: creates what is not there.
@@ -65,6 +89,7 @@ extension ClusterState {
         guard config.metadata("managedFields").map(\.isNull) ?? true else {
             throw .badRequest("metadata.managedFields must be nil")
         }
+        if request.subresource != nil, store.object(request.key(name)) == nil { throw .notFound(definition, name) }
         try checkApplied(config, request, name: name)
         let writer = FieldWriter(
             manager: request.fieldManager, operation: .apply, apiVersion: definition.apiVersion,
@@ -73,7 +98,6 @@ extension ClusterState {
         if stored.objectName.isEmpty { stored.setMetadata("name", .string(name)) }
         if definition.hasStatus { separateApplied(&stored, request) }
         guard let live = store.object(request.key(name)) else {
-            guard request.subresource == nil else { throw .notFound(definition, name) }
             let applied = try ManagedFields.applied(
                 stored, to: nil, by: writer, force: request.flag("force"), definition)
             return try create(request, definition.view.shown(applied), keepsManagedFields: true)
@@ -96,28 +120,24 @@ extension ClusterState {
         _ config: JSONValue, _ request: ResourceRequest, name: String
     ) throws(StatusError) {
         let definition = request.definition
+        let isSameType = config.apiVersion == definition.apiVersion && config.kind == definition.kind
+        if definition.isCustom, !isSameType {
+            let version = config.apiVersion.contains("/") ? config.apiVersion : "/\(config.apiVersion)"
+            throw .badRequest("invalid object type: \(version), Kind=\(config.kind)")
+        }
         guard config.apiVersion == definition.apiVersion else {
             throw .badRequest(
                 "Incorrect version specified in apply patch. Specified patch version: \(config.apiVersion), expected: "
                     + definition.apiVersion)
         }
-        let place = (request.namespace.map { "\($0)/" } ?? "/") + name
-        guard config.kind == definition.kind else {
-            let type = "\(config.apiVersion), Kind=\(config.kind)"
-            throw .unexplained(
-                "failed to create typed patch object (\(place); \(type)): no corresponding type for \(type)")
-        }
+        let type = "\(config.apiVersion), Kind=\(config.kind)"
+        let failure = "failed to create typed patch object (\(config.objectNamespace)/\(name); \(type)): "
+        guard isSameType else { throw .unexplained("\(failure)no corresponding type for \(type)") }
         let ownName = config.objectName
         guard ownName.isEmpty || ownName == name else {
             throw .badRequest("the name of the object (\(ownName)) does not match the name on the URL (\(name))")
         }
-        var unknown: [String] = []
-        _ = Pruning.prunedObject(config, definition.schema, unknown: &unknown)
-        guard let field = unknown.first else { return }
-        throw StatusError(
-            500, "InternalError",
-            "failed to create typed patch object (\(place); \(definition.apiVersion), Kind=\(definition.kind)): "
-                + ".\(field): field not declared in schema")
+        if let problem = TypedCheck.problem(config, definition.schema) { throw .unexplained(failure + problem) }
     }
 
     /// The main resource's configuration owns no status, the status' nothing else.

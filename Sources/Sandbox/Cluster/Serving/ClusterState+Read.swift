@@ -23,9 +23,11 @@ extension ClusterState {
             guard (version ?? "0") == "0" else {
                 throw .badRequest("specifying resource version is not allowed when using continue")
             }
-            let items = matchingNamespace(request)
+            let (store, definition) = (store, request.definition)
+            let namespace = definition.isNamespaced ? request.namespace : ""
             return try continuations.page(
-                token, limit: Int(asked), filter: filter, now: request.now, current: items, revision: store.revision)
+                token, limit: Int(asked), filter: filter, now: request.now,
+                current: store.list(definition.storage, namespace: namespace), revision: store.revision)
         }
         try checkVersion(version)
         // What the watch cache answers is not cut into pages.
@@ -99,15 +101,16 @@ extension ClusterState {
         let start = try ClusterState.revision(resume ?? "0")
         let timeout = max(1, try request.number("timeoutSeconds") ?? 1800)
         let fromScratch = start == 0 || sendsInitialEvents == true
+        let initial = fromScratch ? matching(filter, request) : []
         let watcher = Watcher(
             id: watcherID(), filter: filter, startRevision: fromScratch ? store.revision : start,
             deadline: request.now + .seconds(timeout),
             // The last one comes two seconds before the end.
             firstBookmark: request.now + min(configuration.bookmarkInterval, .seconds(max(1, timeout - 2))),
             sendsBookmarks: request.flag("allowWatchBookmarks"),
-            bufferLimit: configuration.watchBufferLimit + (fromScratch ? matching(filter, request).count : 0))
+            bufferLimit: configuration.watchBufferLimit + initial.count)
         if fromScratch, sendsInitialEvents != false {
-            sendInitialEvents(to: watcher, request, filter, endsWithBookmark: sendsInitialEvents == true)
+            sendInitialEvents(initial, to: watcher, request, endsWithBookmark: sendsInitialEvents == true)
         }
         let isAttached = store.attach(
             watcher, to: request.definition.storage, after: fromScratch ? store.revision : start)
@@ -120,9 +123,9 @@ extension ClusterState {
     }
 
     private func sendInitialEvents(
-        to watcher: Watcher, _ request: ResourceRequest, _ filter: ObjectFilter, endsWithBookmark: Bool
+        _ objects: [JSONValue], to watcher: Watcher, _ request: ResourceRequest, endsWithBookmark: Bool
     ) {
-        for object in matching(filter, request) { watcher.send(WatchEvent(kind: .added, object: object)) }
+        for object in objects { watcher.send(WatchEvent(kind: .added, object: object)) }
         guard endsWithBookmark, request.flag("allowWatchBookmarks") else { return }
         var bookmark = Watcher.bookmark(revision: store.revision)
         bookmark.setMetadata("annotations", ["k8s.io/initial-events-end": "true"])

@@ -12,8 +12,20 @@ extension ClusterState {
     mutating func create(
         _ request: ResourceRequest, _ body: JSONValue, keepsManagedFields: Bool = false
     ) throws(StatusError) -> WriteResult {
+        let read = try read(body, request)
+        do throws(StatusError) {
+            return try created(request, read, keepsManagedFields: keepsManagedFields)
+        } catch {
+            throw error.warning(of: read.warnings)
+        }
+    }
+
+    private mutating func created(
+        _ request: ResourceRequest, _ read: WriteResult, keepsManagedFields: Bool
+    ) throws(StatusError) -> WriteResult {
         let definition = request.definition
-        var result = WriteResult(object: try checkedKind(body, definition), isCreated: true)
+        var result = read
+        result.isCreated = true
         try completeName(&result.object, request)
         let name = result.object.objectName
         guard result.object.resourceVersion.isEmpty else {
@@ -24,7 +36,6 @@ extension ClusterState {
         let managedFields = keepsManagedFields ? result.object.metadata("managedFields") : nil
         prepareForCreate(&result.object, request)
         result.object.tidyMetadata()
-        try readThroughSchema(&result, request)
         if definition.hasStatus, definition.isCustom {
             result.object["status"] = nil
             if let schema = definition.schema { result.object = Defaulting.defaulted(result.object, schema) }
@@ -35,8 +46,8 @@ extension ClusterState {
         } else {
             result.object = ManagedFields.tracked(nil, result.object, by: writer(request), definition)
         }
-        try validate(result.object, old: nil, request)
         let key = request.key(name)
+        let violated = try validate(result.object, old: nil, key, request)
         if let existing = store.object(key) {
             var error = StatusError.alreadyExists(definition, name)
             if existing.deletionTimestamp != nil { error.message = "object is being deleted: \(error.message)" }
@@ -45,6 +56,7 @@ extension ClusterState {
         try checkCustomResourceDefinition(result.object, definition)
         guard !request.isDryRun else { return result }
         result.object = store.put(result.object, at: key)
+        ruleStanding.wrote(key, violates: !violated.isEmpty)
         try registerIfDefinition(result.object, definition)
         return result
     }
@@ -55,13 +67,23 @@ extension ClusterState {
     mutating func update(
         _ request: ResourceRequest, name: String, _ body: JSONValue, keepsManagedFields: Bool = false
     ) throws(StatusError) -> WriteResult {
+        let read = try read(body, request)
+        do throws(StatusError) {
+            return try updated(request, name: name, read, keepsManagedFields: keepsManagedFields)
+        } catch {
+            throw error.warning(of: read.warnings)
+        }
+    }
+
+    private mutating func updated(
+        _ request: ResourceRequest, name: String, _ read: WriteResult, keepsManagedFields: Bool
+    ) throws(StatusError) -> WriteResult {
         let definition = request.definition
         let key = request.key(name)
-        var result = WriteResult(object: try checkedKind(body, definition))
+        var result = read
         try checkPlace(result.object, request, name: name)
         guard let old = store.object(key) else { throw .notFound(definition, name) }
         try checkIdentity(result.object, old, request, name: name)
-        try readThroughSchema(&result, request)
         keepMetadata(&result.object, old)
         result.object.tidyMetadata()
         separateStatus(&result.object, old, request)
@@ -71,7 +93,8 @@ extension ClusterState {
         if !keepsManagedFields {
             result.object = ManagedFields.tracked(old, result.object, by: writer(request), definition)
         }
-        try validate(result.object, old: old, request)
+        let violated = try validate(result.object, old: old, key, request)
+        result.warnings += violated
         try checkCustomResourceDefinition(result.object, definition)
         result.object.setMetadata("resourceVersion", old.metadata("resourceVersion"))
         if ManagedFields.areEqualButForTimes(result.object, old) {
@@ -84,6 +107,7 @@ extension ClusterState {
             unregisterIfDefinition(result.object, definition)
         } else {
             result.object = store.put(result.object, at: key)
+            ruleStanding.wrote(key, violates: !violated.isEmpty)
             try registerIfDefinition(result.object, definition)
         }
         return result
@@ -96,65 +120,6 @@ extension ClusterState {
     }
 
     // MARK: Steps
-
-    /// The body as it is stored. Built-in kinds may leave out their kind; another kind is refused.
-    private func checkedKind(_ body: JSONValue, _ definition: ResourceDefinition) throws(StatusError) -> JSONValue {
-        if !definition.isCustom, body.isNull {
-            return ["apiVersion": .string(definition.apiVersion), "kind": .string(definition.kind)]
-        }
-        guard case .object = body else {
-            throw .badRequest(
-                "the object provided is unrecognized (must be of type \(definition.kind)): couldn't get version/kind; "
-                    + "json parse error: json: cannot unmarshal \(body.typeName) into Go value of type struct "
-                    + "{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
-                    + "\"json:\\\"kind,omitempty\\\"\" } (\(body.serializedText().utf8.map { String($0, radix: 16) }.joined()))"
-            )
-        }
-        var object = body
-        if definition.isCustom {
-            try checkCustomKind(body, definition)
-        } else {
-            if body.kind.isEmpty { object["kind"] = .string(definition.kind) }
-            if body.apiVersion.isEmpty { object["apiVersion"] = .string(definition.apiVersion) }
-            try checkBuiltInKind(object, definition)
-        }
-        if let error = BuiltInTypes.metadataError(object, definition) { throw error }
-        object = definition.view.stored(object)
-        if definition.view == .event { object["apiVersion"] = "v1" }
-        return object
-    }
-
-    private func checkCustomKind(_ body: JSONValue, _ definition: ResourceDefinition) throws(StatusError) {
-        guard !body.kind.isEmpty else {
-            throw .badRequest(
-                "\(definition.kind) in version \"\(definition.version)\" cannot be handled as a \(definition.kind): "
-                    + "Object 'Kind' is missing in '\(body.shortText)'")
-        }
-        guard !body.apiVersion.isEmpty else {
-            throw .internalError("Object 'apiVersion' is missing in 'object has no apiVersion field'")
-        }
-        guard body.apiVersion == definition.apiVersion else {
-            throw .badRequest(
-                "the API version in the data (\(body.apiVersion)) does not match the expected API version "
-                    + "(\(definition.apiVersion))")
-        }
-        guard body.kind == definition.kind else {
-            throw .wrongKind(body, definition)
-        }
-    }
-
-    private func checkBuiltInKind(_ body: JSONValue, _ definition: ResourceDefinition) throws(StatusError) {
-        guard body.apiVersion != definition.apiVersion || body.kind != definition.kind else { return }
-        let version = body.apiVersion.split(separator: "/").last ?? ""
-        let isKnown = registry.hasKind(body.kind, apiVersion: body.apiVersion)
-        let group = definition.group.split(separator: ".").first ?? "core"
-        let detail =
-            isKnown
-            ? "converting (v1.\(body.kind)) to (\(group).\(definition.kind)): unknown conversion"
-            : "no kind \"\(body.kind)\" is registered for version \"\(body.apiVersion)\" in scheme "
-                + "\"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
-        throw .badRequest("\(body.kind) in version \"\(version)\" cannot be handled as a \(definition.kind): \(detail)")
-    }
 
     private mutating func completeName(_ object: inout JSONValue, _ request: ResourceRequest) throws(StatusError) {
         if object.objectName.isEmpty, let prefix = object.metadata("generateName")?.stringValue, !prefix.isEmpty {
@@ -215,24 +180,6 @@ extension ClusterState {
         object.setMetadata("generation", request.definition.countsGenerations ? 1 : nil)
     }
 
-    /// Prunes and defaults; unknown fields are an error, a warning or nothing.
-    private func readThroughSchema(_ result: inout WriteResult, _ request: ResourceRequest) throws(StatusError) {
-        var unknown: [String] = []
-        let definition = request.definition
-        result.object = Pruning.prunedObject(result.object, definition.schema, unknown: &unknown)
-        if let schema = definition.schema { result.object = Defaulting.defaulted(result.object, schema) }
-        guard !unknown.isEmpty else { return }
-        switch request.fieldValidation {
-        case .ignore: return
-        case .warn: result.warnings += unknown.map { "unknown field \"\($0)\"" }
-        case .strict:
-            let list = unknown.map { "unknown field \"\($0)\"" }.joined(separator: ", ")
-            throw .badRequest(
-                "\(definition.kind) in version \"\(definition.version)\" cannot be handled as a \(definition.kind): "
-                    + "strict decoding error: \(list)")
-        }
-    }
-
     /// Name and namespace must be those of the path.
     private func checkPlace(_ object: JSONValue, _ request: ResourceRequest, name: String) throws(StatusError) {
         guard object.objectName == name else {
@@ -267,7 +214,8 @@ extension ClusterState {
         if object.resourceVersion.isEmpty {
             guard definition.allowsUnconditionalUpdate || request.verb == "patch" else {
                 var error = FieldError(.invalid, "metadata.resourceVersion", "must be specified for an update")
-                error.value = "0x0"
+                // As a custom resource's server prints an unsigned number; that of the built-in kinds is an older one.
+                error.value = definition.isCustom ? "0" : "0x0"
                 throw .invalid(kind: definition.plural, group: definition.group, name, [error])
             }
         } else if UInt64(object.resourceVersion) == nil {
@@ -315,35 +263,48 @@ extension ClusterState {
         if !isSame { object.setMetadata("generation", .integer(old.generation + 1)) }
     }
 
-    private func validate(_ object: JSONValue, old: JSONValue?, _ request: ResourceRequest) throws(StatusError) {
+    /// - Returns: the rules that unchanged parts of the object violate, which a newer definition may have brought.
+    private func validate(
+        _ object: JSONValue, old: JSONValue?, _ key: ObjectKey, _ request: ResourceRequest
+    ) throws(StatusError) -> [String] {
         let definition = request.definition
         var errors = MetadataValidation.errors(object, definition, old: old)
         // An update's metadata is checked for all kinds, and by each kind's own strategy once more.
         if old != nil { errors += errors }
         errors += BuiltInStrategy.errors(object, old, definition)
+        var violated: [String] = []
         if let schema = definition.schema {
-            let schemaErrors = SchemaValidation.errors(object, old, schema, path: "")
+            let schemaErrors = schemaErrors(object, old, schema, request)
             if !definition.isCustom, let error = BuiltInTypes.decodeError(schemaErrors, object, definition) {
                 throw request.verb == "patch" ? .undecodablePatch(object, error.message) : error
             }
             errors += schemaErrors
             if schemaErrors.contains(where: \.blocksRules) {
-                if schema.hasRules {
-                    errors.append(
-                        FieldError(
-                            .invalid, "", value: .null,
-                            "some validation rules were not checked because the object was invalid; correct the "
-                                + "existing errors to complete validation"))
-                }
+                if schema.hasRules { errors.append(.rulesNotChecked) }
             } else {
-                errors += RuleValidation.errors(object, old, schema, definition.declaration)
+                let mayViolate = old.map { ruleStanding.mayViolate(key, $0) } ?? false
+                let found = RuleValidation.findings(
+                    object, old, schema, definition.declaration, checksUnchanged: mayViolate)
+                errors += found.errors
+                violated = found.warnings
             }
         }
         guard errors.isEmpty else {
             // An event is validated as what it is stored as.
             let group = definition.view == .event ? "" : definition.group
-            throw .invalid(kind: definition.kind, group: group, object.objectName, errors)
+            throw .invalid(kind: definition.kind, group: group, object.objectName, errors).warning(of: violated)
         }
+        return violated
+    }
+
+    /// A custom resource's status that is written alone is a document of its own: messages begin there.
+    private func schemaErrors(
+        _ object: JSONValue, _ old: JSONValue?, _ schema: Schema, _ request: ResourceRequest
+    ) -> [FieldError] {
+        guard request.definition.isCustom, request.subresource == "status", let status = schema.properties["status"]
+        else { return SchemaValidation.errors(object, old, schema, path: "") }
+        guard let value = object["status"] else { return [] }
+        return SchemaValidation.errors(value, old?["status"], status, path: "").map { $0.below("status") }
     }
 
     private func writer(_ request: ResourceRequest) -> FieldWriter {
@@ -386,9 +347,4 @@ extension ClusterState {
         }
         registry.remove(id)
     }
-}
-
-extension JSONValue {
-    /// The beginning of the text, for messages.
-    fileprivate var shortText: String { String(serializedText().prefix(120)) }
 }

@@ -8,6 +8,7 @@ struct ClusterState: Sendable {
     var registry: Registry
     var names: RandomNames
     var continuations = Continuations()
+    var ruleStanding = RuleStanding()
     /// When events are next looked at for their age.
     var nextEventExpiry: Timestamp
     private var nextWatcherID = 0
@@ -78,6 +79,7 @@ struct ClusterState: Sendable {
             store.rewrite(storage) { object in schema.map { Defaulting.defaulted(object, $0) } ?? object }
         }
         definitions.forEach { registry.add($0) }
+        if let storage = definitions.first?.storage { ruleStanding.definitionChanged(storage, at: store.revision) }
     }
 
     /// The object as an API version shows it.

@@ -6,7 +6,8 @@ import Encoding
 /// filtered list's last page may be empty.
 struct Continuations: Sendable {
     private struct Remainder: Sendable {
-        var items: [JSONValue]
+        /// Shared with the pages before: nothing is copied for a page.
+        var items: ArraySlice<JSONValue>
         var expiry: Timestamp
     }
 
@@ -25,13 +26,14 @@ struct Continuations: Sendable {
 
     /// - Parameter current: all objects of now, for a token that gave up its revision.
     mutating func page(
-        _ token: String, limit: Int, filter: ObjectFilter, now: Timestamp, current items: [JSONValue],
-        revision: Int64
+        _ token: String, limit: Int, filter: ObjectFilter, now: Timestamp,
+        current objects: @autoclosure () -> [JSONValue], revision: Int64
     ) throws(StatusError) -> ObjectList {
         guard let place = Place(token) else {
             throw .badRequest("invalid continue token: continue key is not valid: illegal base64 data or no token")
         }
         guard place.revision >= 0 else {
+            let items = objects()
             let start = items.firstIndex { Place.key(of: $0) >= place.start } ?? items.endIndex
             return page(items[start...], filter: filter, limit: limit, revision: revision, now: now)
         }
@@ -46,7 +48,7 @@ struct Continuations: Sendable {
             error.continueToken = Place(revision: -1, start: place.start).token
             throw error
         }
-        return page(remainder.items[...], filter: filter, limit: limit, revision: place.revision, now: now)
+        return page(remainder.items, filter: filter, limit: limit, revision: place.revision, now: now)
     }
 
     private mutating func page(
@@ -61,7 +63,7 @@ struct Continuations: Sendable {
         }
         guard end < items.endIndex else { return ObjectList(items: shown, metadata: metadata) }
         let token = Place(revision: revision, start: Place.key(of: items[end])).token
-        remainders[token] = Remainder(items: Array(items[end...]), expiry: now + .seconds(300))
+        remainders[token] = Remainder(items: items[end...], expiry: now + .seconds(300))
         if remainders.count > Continuations.limit,
             let oldest = remainders.min(by: { $0.value.expiry < $1.value.expiry })
         {

@@ -38,6 +38,25 @@ struct ResourceRequest: Sendable {
         return agent.split(separator: "/").first.map(String.init) ?? "unknown"
     }
 
+    /// What a strict reader says of the body's text: members that are there twice, and what a JSON patch cannot use.
+    var bodyRemarks: [String] {
+        switch contentType {
+        case "application/json", "application/merge-patch+json":
+            return RepeatedFields.paths(in: http.body).map { "duplicate field \"\($0)\"" }
+        case "application/json-patch+json":
+            // Read once before: what is no JSON was refused.
+            let operations = (try? JSONValue(parsing: http.body))?.arrayValue ?? []
+            let unknown = operations.enumerated().flatMap { index, operation in
+                (operation.objectValue ?? [:]).keys.filter { !["op", "path", "from", "value"].contains($0) }.sorted()
+                    .map {
+                        "json patch unknown field \"[\(index)].\($0)\""
+                    }
+            }
+            return RepeatedFields.paths(in: http.body).map { "json patch duplicate field \"\($0)\"" } + unknown
+        default: return []
+        }
+    }
+
     var contentType: String {
         let header = http.headers["Content-Type"] ?? "application/json"
         return header.split(separator: ";").first.map { String($0[...].trimmed).lowercased() } ?? "application/json"
@@ -145,7 +164,7 @@ enum RequestBody {
     }
 
     /// Go's words where they are simple, else ours.
-    private static func detail(_ error: JSONError, _ bytes: [UInt8]) -> String {
+    static func detail(_ error: JSONError, _ bytes: [UInt8]) -> String {
         let spaces: Set<UInt8> = [0x20, 0x0A, 0x0D, 0x09]
         let offset = error.offset ?? 0
         guard let next = bytes.dropFirst(offset).first(where: { !spaces.contains($0) }) else {
@@ -158,7 +177,7 @@ enum RequestBody {
     }
 
     /// The first 30 bytes: text where it looks like JSON, else hex.
-    private static func shown(_ bytes: [UInt8]) -> String {
+    static func shown(_ bytes: [UInt8]) -> String {
         guard !bytes.isEmpty else { return "<empty>" }
         let head = bytes.prefix(30)
         let text =

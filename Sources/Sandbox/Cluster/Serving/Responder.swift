@@ -22,7 +22,9 @@ struct Responder: Sendable {
     }
 
     func failure(_ error: StatusError) -> HTTPReply {
-        guard let text = error.plainText else { return negotiated(error.json, status: error.code) }
+        guard let text = error.plainText else {
+            return warned(negotiated(error.json, status: error.code), of: error.warnings)
+        }
         return HTTPReply(
             status: error.code, headers: ["Content-Type": "text/plain; charset=utf-8"], body: Array(text.utf8))
     }
@@ -38,9 +40,7 @@ struct Responder: Sendable {
         switch outcome {
         case .raw(let value, let status): return negotiated(value, status: status)
         case .object(let object, let status, let warnings):
-            var reply = negotiated(try form.object(object, now: now), status: status)
-            for warning in warnings { reply.headers.append("Warning", Responder.warning(warning)) }
-            return reply
+            return warned(negotiated(try form.object(object, now: now), status: status), of: warnings)
         case .list(let list): return negotiated(try form.list(list, now: now))
         }
     }
@@ -50,6 +50,12 @@ struct Responder: Sendable {
         guard Negotiation.isYAMLWanted(request.headers["Accept"] ?? "") else { return json(value, status: status) }
         return HTTPReply(
             status: status, headers: ["Content-Type": "application/yaml"], body: Array(YAMLWriter.text(value).utf8))
+    }
+
+    private func warned(_ reply: HTTPReply, of warnings: [String]) -> HTTPReply {
+        var reply = reply
+        for warning in warnings { reply.headers.append("Warning", Responder.warning(warning)) }
+        return reply
     }
 
     /// RFC 7234's form, as the API server writes it.

@@ -34,7 +34,7 @@ struct Store: Sendable {
     private let historyLimit: Int
 
     private struct Collection: Sendable {
-        var objects: [String: [String: JSONValue]] = [:]
+        var objects: [String: NamedObjects] = [:]
         var history: [StoreEvent] = []
         /// The oldest revision that a watch can resume from.
         var floor: Int64 = 0
@@ -61,7 +61,7 @@ struct Store: Sendable {
     func list(_ id: CollectionID, namespace: String?) -> [JSONValue] {
         guard let objects = collections[id]?.objects else { return [] }
         let namespaces = namespace.map { [$0] } ?? objects.keys.sorted()
-        return namespaces.flatMap { (objects[$0] ?? [:]).sorted { $0.key < $1.key }.map(\.value) }
+        return namespaces.flatMap { objects[$0]?.values ?? [] }
     }
 
     /// A collection as it was at a revision, undone change by change; nil when that is too long ago.
@@ -86,7 +86,7 @@ struct Store: Sendable {
     /// Keys of everything in a namespace.
     func keys(inNamespace namespace: String) -> [ObjectKey] {
         collections.flatMap { id, collection in
-            (collection.objects[namespace] ?? [:]).keys.map {
+            (collection.objects[namespace]?.names ?? []).map {
                 ObjectKey(collection: id, namespace: namespace, name: $0)
             }
         }
@@ -101,7 +101,8 @@ struct Store: Sendable {
         var stored = object
         stored.setMetadata("resourceVersion", .string(String(revision)))
         let previous = self.object(key)
-        collections[key.collection, default: Collection()].objects[key.namespace, default: [:]][key.name] = stored
+        collections[key.collection, default: Collection()].objects[
+            key.namespace, default: NamedObjects()][key.name] = stored
         index(key, previous: previous, current: stored)
         record(
             StoreEvent(
@@ -112,8 +113,8 @@ struct Store: Sendable {
 
     /// Removes an object; nothing happens when it is not there.
     mutating func remove(_ key: ObjectKey) {
-        guard let previous = collections[key.collection]?.objects[key.namespace]?.removeValue(forKey: key.name)
-        else { return }
+        guard let previous = object(key) else { return }
+        collections[key.collection]?.objects[key.namespace]?[key.name] = nil
         if collections[key.collection]?.objects[key.namespace]?.isEmpty == true {
             collections[key.collection]?.objects[key.namespace] = nil
         }
@@ -126,9 +127,9 @@ struct Store: Sendable {
 
     /// Changes objects in place, without a revision: a new schema's defaults show when they are read.
     mutating func rewrite(_ id: CollectionID, _ change: (JSONValue) -> JSONValue) {
-        guard var objects = collections[id]?.objects else { return }
-        for (namespace, members) in objects { objects[namespace] = members.mapValues(change) }
-        collections[id]?.objects = objects
+        for namespace in (collections[id]?.objects ?? [:]).keys {
+            collections[id]?.objects[namespace]?.rewrite(change)
+        }
     }
 
     // MARK: Watches
@@ -184,7 +185,7 @@ struct Store: Sendable {
         guard let first = undone.first else { return }
         for event in undone.reversed() {
             let (namespace, name) = (event.object.objectNamespace, event.object.objectName)
-            collection.objects[namespace, default: [:]][name] = event.previous
+            collection.objects[namespace, default: NamedObjects()][name] = event.previous
         }
         collections[id] = collection
         revision = first.revision - 1
@@ -256,7 +257,8 @@ struct Store: Sendable {
             let key = ObjectKey(
                 collection: CollectionID(group: group, plural: plural), namespace: object.objectNamespace,
                 name: object.objectName)
-            collections[key.collection, default: Collection()].objects[key.namespace, default: [:]][key.name] = object
+            collections[key.collection, default: Collection()].objects[
+                key.namespace, default: NamedObjects()][key.name] = object
             index(key, previous: nil, current: object)
         }
         revision = max(revision, snapshot["revision"]?.integerValue ?? 0)
