@@ -132,7 +132,7 @@ let package = Package(
             "OperatorTests",
             [
                 "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry",
-                "TrainingContract", "Encoding", "Sandbox", "CloudChecks",
+                "TrainingContract", "Encoding", "System", "Sandbox", "CloudChecks",
             ], exclude: ["Golden"]),
         tests("KernelsTests", ["Kernels", "KernelLoops"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),
