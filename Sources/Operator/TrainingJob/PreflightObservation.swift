@@ -78,7 +78,8 @@ extension TrainingJobPreflight {
     static func probePlace(_ observation: TrainingJobObservation) -> StorageURI? {
         guard let base = TrainingJobMarker.base(observation) else { return nil }
         let metadata = observation.job.metadata
-        return StorageURI(base)?.appending(".trainyard/probe/\(metadata.namespace ?? "")/\(metadata.name)")
+        return StorageURI(base)?.appending(
+            "\(OperatorFolder.path)probe/\(metadata.namespace ?? "")/\(metadata.name)")
     }
 
     /// Region of a zone.

@@ -148,7 +148,9 @@ final class FaultWorld: @unchecked Sendable {
             configuration: configuration, kubernetes: client, container: ContainerClient(google), storage: storage,
             compute: ComputeClient(google), cache: cache, clock: environment.clock)
         let artifacts = GCSArtifactController(
-            configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall)
+            configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall,
+            signing: URLSigning(IAMCredentialsClient(google)) { _ in "sandbox@sandbox-project.iam.gserviceaccount.com" }
+        )
         return Process(
             cache: cache, jobs: ControllerLoop(jobs, cache: cache, environment: environment, gate: gate),
             artifacts: ControllerLoop(artifacts, cache: cache, environment: environment, gate: gate))

@@ -104,7 +104,10 @@ final class Oracle: Sendable {
             if let pool, !isOurs(pool.config["resourceLabels"]) {
                 violated("I3", "\(traced.line): the pool is not ours")
             }
-        } else if let index = segments.firstIndex(of: "b"), segments.count > index + 1 {
+        } else if let index = segments.contains("rewriteTo")
+            ? segments.lastIndex(of: "b") : segments.firstIndex(of: "b"),
+            segments.count > index + 1
+        {
             guard let bucket = await bucket(segments[index + 1]) else { return }
             // A marker and a probe lie among the outputs, whoever made the bucket.
             if Self.isProbe(request, segments) { return }
@@ -146,7 +149,7 @@ final class Oracle: Sendable {
     }
 
     private func checkClusterOwnership(_ request: HTTPRequest, _ traced: TracedRequest) async {
-        let kinds = ["jobs", "pods", "services", "controllerrevisions"]
+        let kinds = ["jobs", "pods", "services", "controllerrevisions", "secrets"]
         let segments = request.url.decodedSegments ?? []
         guard request.method != .post, let index = segments.lastIndex(where: kinds.contains),
             segments.count > index + 1
@@ -189,7 +192,8 @@ final class Oracle: Sendable {
 
     private func count(_ request: HTTPRequest, _ response: HTTPResponse, _ traced: TracedRequest) {
         let segments = request.url.decodedSegments ?? []
-        if Self.isProbe(request, segments) { return }
+        // Each call makes another; what is there twice is removed.
+        if Self.isProbe(request, segments) || segments.contains("notificationConfigs") { return }
         let kinds = ["nodePools", "jobs", "services", "controllerrevisions", "pods", "o", "b"]
         guard let kind = segments.last(where: kinds.contains) else { return }
         let isCustom = segments.last.map { $0.contains(":") } ?? false
@@ -318,6 +322,11 @@ final class Oracle: Sendable {
                 + (pod.value(at: ["status", "phase"])?.stringValue ?? "")
         }
         lines += pods
+        let secrets = ResourceType(group: "", version: "v1", kind: "Secret", plural: "secrets")
+        lines += try await admin.list(secrets).items.map { secret in
+            let keys = (secret["data"]?.objectValue ?? [:]).keys.sorted()
+            return "Secret \(secret.value(at: ["metadata", "name"])?.stringValue ?? "") \(keys)"
+        }
         lines += world.cloud.nodePools().map { "NodePool \($0.name) \($0.status) \($0.instances.count)" }
         for name in buckets {
             guard let bucket = await bucket(name) else { continue }
