@@ -75,7 +75,7 @@ let package = Package(
         library(
             "Operator",
             [
-                "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "TrainingContract",
+                "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry", "TrainingContract",
                 "Encoding",
             ], settings: optimisedSettings),
         // Inner loops, always inlined; Kernels and KernelsAVX512 emit them for their instruction sets.
@@ -136,7 +136,7 @@ let package = Package(
             "OperatorTests",
             [
                 "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry",
-                "TrainingContract", "Encoding", "Sandbox", "CloudChecks",
+                "TrainingContract", "Encoding", "System", "Sandbox", "CloudChecks",
             ], exclude: ["Golden"]),
         tests("KernelsTests", ["Kernels", "KernelLoops"]),
         tests("TrainingTests", ["Training", "Kernels", "TrainingContract", "Encoding"]),

@@ -189,6 +189,15 @@ struct OperatorProcess: Sendable {
         }
     }
 
+    /// Asks for signatures with the operator's own identity.
+    private func signing(_ google: GoogleCloudClient, kubernetes: KubernetesClient) -> URLSigning {
+        let tenants = TenantAccounts(allowed: options.tenantAccounts, kubernetes: kubernetes, clock: clock)
+        let account = options.signingAccount
+        return URLSigning(IAMCredentialsClient(google)) { namespace async throws(APIError) in
+            try await tenants.account(of: namespace)?.account ?? account
+        }
+    }
+
     private func addControllers(
         to manager: ControllerManager, _ configuration: OperatorConfiguration, kubernetes: KubernetesClient,
         google: GoogleCloudClient, storage: StorageClient, invoker: RunInvoker
@@ -203,7 +212,7 @@ struct OperatorProcess: Sendable {
         manager.add(
             GCSArtifactController(
                 configuration: configuration, kubernetes: kubernetes, storage: storage, cache: manager.cache,
-                clock: clock),
+                clock: clock, signing: signing(google, kubernetes: kubernetes)),
             options: controllerOptions)
         manager.add(
             ModelEndpointController(

@@ -34,6 +34,8 @@ struct Options: Sendable, Equatable {
     var tenantAccounts: [String: Set<String>] = [:]
     /// Whom the artifacts of each namespace may give access to, beside the project's service accounts.
     var accessMembers: [String: Set<String>] = [:]
+    /// Signs URLs for namespaces without an account of their own.
+    var signingAccount: String?
     var logLevel = LogLevel.info
 
     struct HealthAddress: Sendable, Equatable {
@@ -95,6 +97,9 @@ struct Options: Sendable, Equatable {
           --access-members LIST        whom GCSArtifacts may give access to beside the service accounts of the cluster's
                                        project, as NAMESPACE=KIND:NAME (user:a@example.com, group:…), separated by
                                        commas; the namespace * is all of them; default: none
+          --signing-account EMAIL      the service account that signs URLs (access.signedURLs) for namespaces without an
+                                       account of their own, and whose rights these URLs have; the operator's own
+                                       account needs roles/iam.serviceAccountTokenCreator on it; default: nobody signs
           --log-level LEVEL            debug, info, warning or error; default info
           --version, --help
 
@@ -168,6 +173,11 @@ struct Options: Sendable, Equatable {
             leakSweep.mode = mode
         case "--tenant-accounts": tenantAccounts = try Options.tenantAccounts(value)
         case "--access-members": accessMembers = try Options.accessMembers(value)
+        case "--signing-account":
+            guard value.contains("@") else {
+                throw UsageError(message: "--signing-account: expected an e-mail address, found \(value)")
+            }
+            signingAccount = value
         case "--log-level":
             guard let level = LogLevel(name: value) else {
                 throw UsageError(message: "--log-level: expected debug, info, warning or error")

@@ -21,7 +21,8 @@ private let allowedImports: [String: Set<String>] = {
         "ControllerRuntime": ["Kubernetes", "HTTP", "Telemetry", "Encoding"],
         "TrainingContract": [],
         "Operator": [
-            "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "TrainingContract", "Encoding",
+            "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry", "TrainingContract",
+            "Encoding",
         ],
         "KernelLoops": [],
         "KernelsAVX512": ["KernelLoops"],

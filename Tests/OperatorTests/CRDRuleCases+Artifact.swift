@@ -28,6 +28,63 @@ extension CRDRuleCases {
     private static let locked: JSONValue = ["retentionSeconds": 60, "locked": true]
     private static let key: JSONValue = "projects/p/locations/us/keyRings/r/cryptoKeys/k"
 
+    private static let copied: JSONValue = ["type": "URI", "uri": ["uri": "gs://b1/a/"]]
+    private static let tracked: JSONValue = [
+        "type": "DVC", "dvc": ["uri": "gs://b1/a.dvc", "remote": "gs://b1/store/"],
+    ]
+    private static let link: JSONValue = [
+        "name": "a", "path": "a/b c", "expiresInSeconds": 3600, "secretName": "s",
+    ]
+
+    private static let message: JSONValue = [
+        "name": "a", "event": "ObjectFinalized", "topic": "projects/p/topics/t",
+    ]
+
+    private static func rule(_ condition: JSONValue, _ type: String = "Delete") -> CRDRuleCase.Change {
+        bucket(["lifecycleRules": [["action": ["type": .string(type)], "condition": condition]]])
+    }
+
+    static let artifactContents: [CRDRuleCase] = [
+        create("spec.source#1", [.init("spec.source", copied), .init("spec.layout", "Versioned"), bucket([:])]),
+        create(
+            "spec.source#1", [.init("spec.source", ["type": "URI"]), .init("spec.layout", "Versioned"), bucket([:])],
+            "uri exactly with type URI"),
+        create("spec.source#2", [.init("spec.source", tracked), .init("spec.layout", "DVC"), bucket([:])]),
+        create(
+            "spec.source#2", [.init("spec.source", ["type": "DVC"]), .init("spec.layout", "DVC"), bucket([:])],
+            "dvc exactly with type DVC"),
+        create("spec#11", [.init("spec.source", tracked), .init("spec.layout", "DVC"), bucket([:])]),
+        create("spec#11", [.init("spec.layout", "DVC"), bucket([:])], "layout DVC goes with source DVC"),
+        create(
+            "spec#11", [.init("spec.source", tracked), .init("spec.layout", "Versioned"), bucket([:])],
+            "layout DVC goes with source DVC"),
+        create(
+            nil, [.init("spec.source", ["type": "URI", "uri": ["uri": "https://b1/a"]]), bucket([:])], "should match"),
+        create(
+            nil,
+            [
+                .init("spec.source", ["type": "DVC", "dvc": ["uri": "gs://b1/a.dvc", "remote": "gs://b1/a"]]),
+                .init("spec.layout", "DVC"), bucket([:]),
+            ], "should match"),
+        create(nil, [.init("spec.versionRetention", ["keepLast": 1])]),
+        create(nil, [.init("spec.versionRetention", ["keepLast": 0])], "should be greater than or equal to 1"),
+        create(nil, [.init("spec.versionRetention", [:])], "keepLast: Required value"),
+        create(nil, [.init("spec.access", ["signedURLs": [link]])]),
+        create(
+            nil, [.init("spec.access", ["signedURLs": [link.merging(["expiresInSeconds": 604_801])]])],
+            "should be less than or equal to 604800"),
+        create(nil, [.init("spec.access", ["signedURLs": [link.merging(["path": "/a"])]])], "should match"),
+        create(nil, [.init("spec.access", ["signedURLs": [link.merging(["method": "DELETE"])]])], "Unsupported value"),
+        create(nil, [.init("spec.access", ["signedURLs": [link, link]])], "Duplicate value"),
+        create(nil, [.init("spec.notifications", [message])]),
+        create(nil, [.init("spec.notifications", [message.merging(["topic": "t"])])], "should match"),
+        create(nil, [.init("spec.notifications", [message.merging(["event": "Any"])])], "Unsupported value"),
+        create(nil, [rule(["sizeAboveBytes": 0, "sizeBelowBytes": 100, "matchesPattern": "^a.*$"])]),
+        create(nil, [rule(["sizeBelowBytes": 0])], "should be greater than or equal to 1"),
+        create(
+            nil, [rule(["sizeAboveBytes": 1], "AbortIncompleteMultipartUpload")], "takes only ageDays, matchesPrefix"),
+    ]
+
     private static let uploaded: JSONValue = ["type": "Upload", "upload": ["markerFile": "_SUCCESS"]]
 
     private static func viewer(_ member: String) -> JSONValue {
@@ -103,4 +160,10 @@ extension CRDRuleCases {
             "spec.bucket.retention#0", [bucket(["retention": locked])],
             [.init("spec.bucket.retention.retentionSeconds", 59)], "a locked retention can only grow"),
     ]
+}
+
+extension JSONValue {
+    fileprivate func merging(_ other: JSONValue) -> JSONValue {
+        .object((objectValue ?? [:]).merging(other.objectValue ?? [:]) { $1 })
+    }
 }

@@ -43,8 +43,8 @@ enum CRDRuleCases {
         group: "trainyard.dev", version: "v1alpha1", kind: "GCSArtifact", plural: "gcsartifacts")
 
     static let all =
-        jobs + capacity + running + money + sources + preflight + ending + artifacts + artifactBuckets + jobUpdates
-        + artifactUpdates + endpoints
+        jobs + capacity + running + money + sources + preflight + ending + artifacts + artifactBuckets
+        + artifactContents + jobUpdates + artifactUpdates + endpoints
 
     static func job(
         _ path: String, _ value: JSONValue?, _ refusal: String? = nil, rule: String? = nil
@@ -156,7 +156,7 @@ enum CRDRuleCases {
         artifact("spec.bucket.name", "Capital", "spec.bucket.name"),
         artifact("spec.prefix", "models/a/"), artifact("spec.prefix", "models/a", "should match"),
         artifact("spec.prefix", "models/../a/", "should match"),
-        artifact("spec.layout", "DVC", "spec.layout: Unsupported value"),
+        artifact("spec.layout", "Git", "spec.layout: Unsupported value"),
         artifact("spec.deletionPolicy", "DeleteBucketX", "Unsupported value"),
         artifact("spec.prefix", nil, "prefix mode needs a prefix", rule: "spec#5", with: Array(prefixMode.prefix(2))),
         artifact("spec.artifactType", "Model", rule: "spec#5", with: prefixMode),
@@ -227,7 +227,6 @@ enum CRDRuleCases {
         (job, ["backend", "vertexAI"]), (job, ["backend", "cloudTPU"]),
         (job, ["checkpoint", "resume"]),
         (job, ["inputs", "artifactRef", "version"]), (job, ["budget", "lowUtilization"]),
-        (job, ["tuning"]), (artifact, ["bucket", "anywhereCacheZones"]), (artifact, ["access", "signedURLs"]),
-        (artifact, ["source", "uri"]), (artifact, ["source", "dvc"]),
+        (job, ["tuning"]), (artifact, ["bucket", "anywhereCacheZones"]),
     ]
 }

@@ -159,12 +159,20 @@ public struct LifecycleRule: Codable, Sendable, Hashable {
         public var matchesPrefix: [String]?
         public var matchesSuffix: [String]?
         public var matchesStorageClass: [String]?
+        /// RE2; for projects that Google allows it.
+        public var matchesPattern: String?
+        /// A decimal number.
+        public var sizeAboveBytes: String?
+        /// A decimal number.
+        public var sizeBelowBytes: String?
 
         public init(
             age: Int? = nil, createdBefore: String? = nil, customTimeBefore: String? = nil,
             noncurrentTimeBefore: String? = nil, daysSinceCustomTime: Int? = nil,
             daysSinceNoncurrentTime: Int? = nil, isLive: Bool? = nil, numNewerVersions: Int? = nil,
-            matchesPrefix: [String]? = nil, matchesSuffix: [String]? = nil, matchesStorageClass: [String]? = nil
+            matchesPrefix: [String]? = nil, matchesSuffix: [String]? = nil, matchesStorageClass: [String]? = nil,
+            matchesPattern: String? = nil,
+            sizeAboveBytes: Int64? = nil, sizeBelowBytes: Int64? = nil
         ) {
             self.age = age
             self.createdBefore = createdBefore
@@ -177,6 +185,9 @@ public struct LifecycleRule: Codable, Sendable, Hashable {
             self.matchesPrefix = matchesPrefix
             self.matchesSuffix = matchesSuffix
             self.matchesStorageClass = matchesStorageClass
+            self.matchesPattern = matchesPattern
+            self.sizeAboveBytes = sizeAboveBytes.map { String($0) }
+            self.sizeBelowBytes = sizeBelowBytes.map { String($0) }
         }
     }
 

@@ -127,6 +127,32 @@ extension StorageClient {
         }
     }
 
+    /// One request of a rewrite, for whoever remembers by himself how far it is.
+    ///
+    /// Maps to `POST storage/v1/b/B/o/O/rewriteTo/b/D/o/P?rewriteToken=T`.
+    ///
+    /// - Parameters:
+    ///   - match: only if the destination's live generation is this one; 0: only if there is none.
+    ///   - token: of the last request for the same source and destination; nil begins.
+    /// - Throws: `.preconditionFailed`, `.notFound`, `.invalid` for a token that is too old.
+    public func rewriteStep(
+        _ source: ObjectLocation, to destination: ObjectLocation, ifGenerationMatch match: Int64?, token: String?
+    ) async throws(APIError) -> RewriteStep {
+        var call = try call(
+            "objects.rewrite", .post, Self.path(source, "rewriteTo", destination),
+            query: Self.query(source, match).adding("rewriteToken", token))
+        call.timeout = transfers.timeout
+        let reply: RewriteReply = try await client.value(call)
+        if reply.done == true, let object = reply.resource {
+            return RewriteStep(object: object, token: "", copiedBytes: reply.totalBytesRewritten)
+        }
+        guard let next = reply.rewriteToken, !next.isEmpty else {
+            throw APIError(
+                .malformedResponse, operation: "storage.objects.rewrite", message: "the copy does not come to an end")
+        }
+        return RewriteStep(object: nil, token: next, copiedBytes: reply.totalBytesRewritten)
+    }
+
     /// The destination when it has the source's bytes: what a lost reply leaves behind.
     private func copy(
         of source: ObjectLocation, at destination: ObjectLocation
@@ -154,6 +180,15 @@ extension StorageClient {
     private static func query(_ source: ObjectLocation, _ match: Int64?) -> [HTTPURL.QueryItem] {
         [].adding("sourceGeneration", source.generation).adding("ifGenerationMatch", match)
     }
+}
+
+/// How far a rewrite is.
+public struct RewriteStep: Sendable, Hashable {
+    /// The copy, once it is complete.
+    public var object: StorageObject?
+    /// What the next request names; empty at the end.
+    public var token: String
+    public var copiedBytes: Int64
 }
 
 private struct RewriteReply: Decodable {

@@ -135,6 +135,28 @@ extension StorageClient {
             objects: pages.flatMap { $0.items ?? [] }, prefixes: pages.flatMap { $0.prefixes ?? [] })
     }
 
+    /// Shows the objects page by page, the query's limit of them and the rest of that page at most: for what is counted
+    /// and not kept. Maps to `GET storage/v1/b/B/o`.
+    ///
+    /// - Returns: whether these were all.
+    /// - Throws: `.notFound` when there is no such bucket.
+    public func visitObjects(
+        in bucket: String, _ query: ObjectQuery, _ visit: (StorageObject) -> Void
+    ) async throws(APIError) -> Bool {
+        let call = try objectListing(bucket, query)
+        var trail = PageTrail(operation: call.operation, limit: .max)
+        var next = call
+        var count = 0
+        while true {
+            let page: ObjectPage = try await client.value(next)
+            for object in page.items ?? [] { visit(object) }
+            count += page.count
+            guard let token = try trail.next(after: page.nextPageToken, count: page.count) else { return true }
+            guard count < query.limit else { return false }
+            next = call.page(token)
+        }
+    }
+
     private func objectListing(_ bucket: String, _ query: ObjectQuery) throws(APIError) -> GoogleCall {
         let items = [HTTPURL.QueryItem("projection", "noAcl")]
             .adding("maxResults", Int64(min(max(query.pageSize, 1), 1000))).adding("prefix", query.prefix)

@@ -29,6 +29,8 @@ extension GCSArtifact.Status {
         @OrEmpty public var byClass: [ClassUsage]
         /// US dollars.
         public var monthlyCost: String?
+        /// There is more than was counted.
+        public var atLeast: Bool?
         /// When these numbers were first seen.
         public var time: Timestamp?
 

@@ -26,8 +26,10 @@ public struct GCSArtifact: CustomResource, Codable {
         public var layout: Layout
         public var source: Source?
         public var aliases: [Alias]?
+        public var versionRetention: VersionRetention?
         public var verification: Verification?
         public var access: Access?
+        public var notifications: [Notification]?
         public var budget: Budget?
         public var driftPolicy: DriftPolicy = .correct
         public var deletionPolicy: DeletionPolicy
@@ -45,6 +47,7 @@ public struct GCSArtifact: CustomResource, Codable {
         case versioned = "Versioned"
         case byRun = "ByRun"
         case flat = "Flat"
+        case dvc = "DVC"
     }
 
     public enum DeletionPolicy: String, Codable, Sendable, Hashable, CaseIterable {
@@ -119,6 +122,9 @@ public struct GCSArtifact: CustomResource, Codable {
             public var matchesPrefix: [String]?
             public var matchesSuffix: [String]?
             public var matchesStorageClass: [StorageClass]?
+            public var matchesPattern: String?
+            public var sizeAboveBytes: Int64?
+            public var sizeBelowBytes: Int64?
         }
 
         public var action: Action
@@ -207,6 +213,10 @@ extension GCSArtifact {
         @OrEmpty public var versions: [Version]
         public var versionCount: Int?
         public var storage: Storage?
+        public var retention: Retention?
+        public var transfer: Transfer?
+        public var deletion: Deletion?
+        @OrEmpty public var signedURLs: [SignedURL]
         @OrEmpty public var drift: [Drift]
         @OrEmpty public var resources: [CloudResource]
 
@@ -215,6 +225,7 @@ extension GCSArtifact {
             conditions = []
             aliases = []
             versions = []
+            signedURLs = []
             drift = []
             resources = []
         }
@@ -230,6 +241,8 @@ extension GCSArtifact {
             status.latestVersion = latestVersion
             status.versions = versions
             status.versionCount = versionCount
+            status.retention = retention
+            status.signedURLs = signedURLs
             status.resources = resources
             return status
         }

@@ -13,12 +13,15 @@ final class LookTimes: Sendable {
     private let times = Mutex<[String: Duration]>([:])
 
     /// Whether it is time again; then it counts as looked at.
-    func isDue(_ key: String, every interval: Duration, now: Duration) -> Bool {
+    ///
+    /// - Parameter isAtFirst: whether it is time the first time.
+    func isDue(_ key: String, every interval: Duration, now: Duration, isAtFirst: Bool = true) -> Bool {
         times.withLock { times in
-            if let last = times[key], now - last < interval { return false }
+            let last = times[key]
+            if let last, now - last < interval { return false }
             if times.count >= Self.limit { times = [:] }
             times[key] = now
-            return true
+            return last != nil || isAtFirst
         }
     }
 
@@ -28,9 +31,10 @@ final class LookTimes: Sendable {
 
 extension GCSArtifactController {
     private static var verificationInterval: Duration { .seconds(300) }
-    private static var usageInterval: Duration { .seconds(3600) }
-    /// Beyond it the place is not counted.
-    private static var maximumObjectCount: Int { 200_000 }
+    /// With a budget, and without.
+    private static var usageInterval: (Duration, Duration) { (.seconds(3600), .seconds(10_800)) }
+    /// No more are counted; with a budget, and without.
+    private static var maximumObjectCount: (Int, Int) { (200_000, 20_000) }
     /// Safetensors files of one version whose beginnings are looked at.
     private static var maximumModelCount: Int { 16 }
 
@@ -48,10 +52,15 @@ extension GCSArtifactController {
             observation.checks = await checks(names, observation)
             if observation.checks.isEmpty { looks.forget(key) }
         }
-        // Only for those who asked: a list of everything is dear, and what it says would be written again and again.
-        if artifact.spec.budget != nil, looks.isDue(uid, every: Self.usageInterval, now: clock.uptime) {
+        // A list of everything is dear. Without a budget nothing hangs on it: it is made when there is a new version, whose
+        // status is written anyway, and now and then.
+        let hasBudget = artifact.spec.budget != nil
+        let latest = observation.status.latestVersion?.name
+        let counted = hasBudget ? uid : "\(uid) counted \(latest ?? "")"
+        let interval = hasBudget ? Self.usageInterval.0 : Self.usageInterval.1
+        if looks.isDue(counted, every: interval, now: clock.uptime, isAtFirst: hasBudget || latest != nil) {
             observation.usage = await usage(observation)
-            if observation.usage == nil { looks.forget(uid) }
+            if observation.usage == nil { looks.forget(counted) }
         }
     }
 
@@ -127,10 +136,12 @@ extension GCSArtifactController {
     /// nil when it could not be counted.
     private func usage(_ observation: GCSArtifactObservation) async -> StorageUsage? {
         guard let place = observation.place else { return nil }
-        let query = ObjectQuery(prefix: place.path, versions: true, limit: Self.maximumObjectCount)
+        let hasBudget = observation.spec.budget != nil
+        let limit = hasBudget ? Self.maximumObjectCount.0 : Self.maximumObjectCount.1
+        let query = ObjectQuery(prefix: place.path, versions: true, limit: limit)
         do throws(APIError) {
             var usage = StorageUsage()
-            for object in try await storage.objects(in: place.bucket, query).objects { usage.add(object) }
+            usage.isPartial = try await !storage.visitObjects(in: place.bucket, query) { usage.add($0) }
             return usage
         } catch {
             return nil

@@ -27,6 +27,13 @@ extension GCSArtifactController {
             let artifact = try await requireConfirmedDeletion(owner)
             try await requireOurs(bucket, owner: artifact.spec.bucket == nil ? nil : owner)
             try await delete(objects, in: bucket)
+            if let uid = owner.uid { memory.add(objects, to: uid, known: artifact.status?.deletion) }
+        case .markRemoved(let removal, let owner): try await mark(removal, owner)
+        case .emptyVersion(let removal, let objects, let owner): try await empty(removal, objects, owner)
+        case .closeRemoval(let removal, let owner): try await close(removal, owner)
+        case .signURLs(let names, let place, let time, let owner): try await sign(names, below: place, time, owner)
+        case .setNotifications(let bucket, let owner): try await setNotifications(of: bucket, owner)
+        case .copyObjects(let batch, let owner): try await copy(batch, owner)
         case .deleteBucket(let name, let owner):
             _ = try await requireConfirmedDeletion(owner)
             let bucket = try await requireOurs(name, owner: owner)
@@ -82,12 +89,16 @@ extension GCSArtifactController {
     }
 
     /// The look that the plan went by may be some seconds old: whose the bucket is now is asked once more.
-    private func write(_ bytes: [UInt8], to place: StorageURI) async throws(APIError) {
-        let bucket = try await storage.bucket(place.bucket)
+    func requireWritable(_ name: String) async throws(APIError) {
+        let bucket = try await storage.bucket(name)
         if !GCSArtifactBucket.isOurs(bucket.labels, ownerUID: nil, clusterUID: configuration.clusterUID) {
             // Without our label it is one that is only observed, which the plan accepts in our own project.
-            guard try await isInProject(bucket) else { throw changed("the bucket \(place.bucket) is not ours") }
+            guard try await isInProject(bucket) else { throw changed("the bucket \(name) is not ours") }
         }
+    }
+
+    private func write(_ bytes: [UInt8], to place: StorageURI) async throws(APIError) {
+        try await requireWritable(place.bucket)
         do throws(APIError) {
             let options = UploadOptions(contentType: "application/json", ifGenerationMatch: 0)
             _ = try await storage.upload(bytes, to: place.path, in: place.bucket, options: options)
@@ -97,7 +108,7 @@ extension GCSArtifactController {
     }
 
     /// Some at a time: one after the other, a batch would take as long as fifty calls.
-    private func delete(_ objects: [ObjectGeneration], in bucket: String) async throws(APIError) {
+    func delete(_ objects: [ObjectGeneration], in bucket: String) async throws(APIError) {
         let results = await withTaskGroup(of: Result<Void, APIError>.self) { group in
             var rest = objects[...]
             for object in rest.prefix(Self.parallelDeletions) {
@@ -148,8 +159,10 @@ extension GCSArtifactController {
         guard try await !isKindGoing() else { throw changed("the kind is being removed: data stays") }
         let here = ObjectSelection(namespace: owner.namespace)
         let neighbours = Self.hasTenants(live) ? try await kubernetes.list(GCSArtifact.self, here).items : []
-        let users = Self.users(
-            of: live, jobs: try await kubernetes.list(TrainingJob.self, here).items, artifacts: neighbours)
+        let others = try await otherUses(live.metadata.name, owner.namespace ?? "").map(\.user)
+        let users =
+            Self.users(of: live, jobs: try await kubernetes.list(TrainingJob.self, here).items, artifacts: neighbours)
+            + others
         guard users.isEmpty else { throw changed("the data is used by \(users.joined(separator: ", "))") }
         return live
     }

@@ -70,6 +70,7 @@ extension GCSArtifactController {
     private func isPast(_ name: String, _ manifest: Timestamp?, _ observation: GCSArtifactObservation) -> Bool {
         let versions = observation.status.versions
         if versions.contains(where: { $0.name == name }) { return true }
+        if observation.removed?.names.contains(name) == true { return true }
         guard let manifest, versions.count >= GCSArtifactVersions.maximumCount, let oldest = versions.last?.time else {
             return false
         }

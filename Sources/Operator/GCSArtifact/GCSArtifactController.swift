@@ -22,6 +22,10 @@ public final class GCSArtifactController: Controller {
     let storage: StorageClient
     let clock: any WallClock
     let looks = LookTimes()
+    let memory = ArtifactMemory()
+    /// Who uses artifacts beside TrainingJobs.
+    let otherUses: ArtifactUses
+    let signing: URLSigning?
     private let artifacts: ObjectStore<GCSArtifact>
     private let places: ArtifactPlaces
     private let jobs: ObjectStore<TrainingJob>
@@ -32,9 +36,12 @@ public final class GCSArtifactController: Controller {
 
     public init(
         configuration: OperatorConfiguration, kubernetes: KubernetesClient, storage: StorageClient,
-        cache: ObjectCache, clock: any WallClock
+        cache: ObjectCache, clock: any WallClock, otherUses: @escaping ArtifactUses = { _, _ in [] },
+        signing: URLSigning? = nil
     ) {
         self.configuration = configuration
+        self.signing = signing
+        self.otherUses = otherUses
         self.kubernetes = kubernetes
         self.storage = storage
         self.clock = clock
@@ -96,12 +103,24 @@ extension GCSArtifactController {
             observation.bucket = try await bucket(name, known: object.status?.bucket, sharedAs: place)
         }
         try await observePolicy(&observation)
+        try await observeNotifications(&observation)
+        try await observeRemoved(&observation)
         try await observeRuns(&observation)
         try await observeUploads(&observation)
+        try await observeImport(&observation)
+        observeSigning(&observation)
         observation.runs.sort { ($0.completionTime, $0.id) < ($1.completionTime, $1.id) }
+        try await observeRetention(&observation)
         try await observeContents(&observation)
         return observation
     }
+
+    /// Whether an artifact of the namespace has this uid.
+    func isManaged(_ uid: String, in namespace: String) -> Bool {
+        artifacts.objects(in: namespace).contains { $0.metadata.uid == uid }
+    }
+
+    func cachedJobs(in namespace: String) -> [TrainingJob] { jobs.objects(in: namespace) }
 
     /// - Parameters:
     ///   - known: as the status has it; saves the question for the project once that is settled.
@@ -217,7 +236,8 @@ extension GCSArtifactController {
         }
         for job in candidates {
             guard var run = VerifiedRun(job, in: place),
-                !GCSArtifactVersions.isKnown(run.id, completed: run.completionTime, in: observation.status)
+                !GCSArtifactVersions.isKnown(run.id, completed: run.completionTime, in: observation.status),
+                observation.removed?.names.contains(run.id) != true
             else { continue }
             run.manifest = try await manifest(of: run, in: place)
             if case .absent(let files) = run.manifest { try await lookAtModel(&run, files, artifact) }
@@ -266,7 +286,14 @@ extension GCSArtifactController {
     private func observeDeletion(_ observation: inout GCSArtifactObservation) async throws(APIError) {
         let artifact = observation.artifact
         try await observeGrants(&observation)
-        guard artifact.spec.deletionPolicy != .retain else { return }
+        try await observeNotifications(&observation)
+        guard artifact.spec.deletionPolicy != .retain else {
+            // No data is lost, but whoever uses it would be left without the object that says where it is.
+            guard artifact.status?.uri != nil else { return }
+            observation.users = try await users(of: artifact)
+            if !observation.users.isEmpty { observation.isKindGoing = try await isKindGoing() }
+            return
+        }
         observation.isKindGoing = try await isKindGoing()
         guard !observation.isKindGoing else { return }
         let uri = artifact.status?.uri.flatMap { StorageURI($0) }
@@ -277,13 +304,14 @@ extension GCSArtifactController {
         else { return }
         observation.bucket = try await bucket(name, known: artifact.status?.bucket)
         guard observation.ownBucket != nil else { return }
-        observation.users = users(of: artifact)
+        observation.users = try await users(of: artifact)
         let prefix = artifact.spec.prefix
         guard prefix?.isEmpty != true, observation.isDeletionConfirmed, observation.users.isEmpty else { return }
-        let query = ObjectQuery(prefix: prefix, versions: true, pageSize: GCSArtifactDeletion.batchSize)
+        let query = ObjectQuery(prefix: prefix, versions: true, pageSize: GCSArtifactDeletion.pageSize)
         observation.contents = try await storage.firstObjects(in: name, query).map {
-            ObjectGeneration(name: $0.name, generation: $0.generation)
+            ObjectGeneration(name: $0.name, generation: $0.generation, sizeBytes: $0.size)
         }
+        observation.deleted = artifact.metadata.uid.flatMap { memory.deleted(of: $0) }
         guard observation.contents.isEmpty, prefix != nil, artifact.spec.deletionPolicy == .deleteBucket else { return }
         let rest = ObjectQuery(versions: true, pageSize: 1)
         observation.stranger = try await storage.firstObjects(in: name, rest).first?.name
@@ -299,14 +327,18 @@ extension GCSArtifactController {
     }
 
     /// Runs that still write or read below the artifact's place, and artifacts in its bucket.
-    private func users(of artifact: GCSArtifact) -> [String] {
+    private func users(of artifact: GCSArtifact) async throws(APIError) -> [String] {
         let namespace = artifact.metadata.namespace
         let neighbours = Self.hasTenants(artifact) ? artifacts.objects(in: namespace) : []
-        return Self.users(of: artifact, jobs: jobs.objects(in: namespace), artifacts: neighbours)
+        let others = try await otherUses(artifact.metadata.name, namespace ?? "").map(\.user).sorted()
+        return Self.users(of: artifact, jobs: jobs.objects(in: namespace), artifacts: neighbours) + others
     }
 
-    /// Whether the deletion of an artifact takes other artifacts' places along: only then they matter.
-    static func hasTenants(_ artifact: GCSArtifact) -> Bool { artifact.spec.deletionPolicy == .deleteBucket }
+    /// Whether the deletion of an artifact leaves other artifacts without a bucket, or without the object that makes it:
+    /// only then they matter.
+    static func hasTenants(_ artifact: GCSArtifact) -> Bool {
+        artifact.spec.deletionPolicy != .deleteObjects && artifact.spec.bucket != nil
+    }
 
     static func users(of artifact: GCSArtifact, jobs: [TrainingJob], artifacts: [GCSArtifact]) -> [String] {
         let running = jobs.filter { job in
@@ -315,7 +347,11 @@ extension GCSArtifactController {
                 || run.inputs.contains { $0.uri?.hasPrefix(uri) == true }
         }.map { "TrainingJob \($0.metadata.name)" }
         guard hasTenants(artifact) else { return running.sorted() }
-        let tenants = artifacts.filter { $0.spec.bucketRef?.name == artifact.metadata.name }
+        // With Retain the data of those that go as well stays too: nobody waits for the other.
+        let tenants = artifacts.filter {
+            $0.spec.bucketRef?.name == artifact.metadata.name
+                && (artifact.spec.deletionPolicy == .deleteBucket || !$0.metadata.isDeleting)
+        }
         return (running + tenants.map { "GCSArtifact \($0.metadata.name)" }).sorted()
     }
 }

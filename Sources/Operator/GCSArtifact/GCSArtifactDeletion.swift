@@ -10,6 +10,8 @@ enum GCSArtifactDeletion {
 
     /// Versions of objects that one step deletes.
     static let batchSize = 50
+    /// Versions of objects that one look sees.
+    static let pageSize = 200
 
     /// Rule `deleting`: works when nothing was ever created, and from what was really created.
     static func deleting(_ observation: Observation) -> Decision? {
@@ -17,7 +19,12 @@ enum GCSArtifactDeletion {
         // With the definition of the kind go all objects. That is no wish to lose data, whatever the policy and the
         // annotation say: it stays, as with Retain.
         if observation.isKindGoing { return finalized(observation) }
-        if let decision = GCSArtifactAccess.revoking(observation) { return decision }
+        if observation.spec.deletionPolicy == .retain, !observation.users.isEmpty {
+            return blocked(.inUse, "still used by \(names(observation.users)); its data stays in any case", observation)
+        }
+        if let decision = GCSArtifactAccess.revoking(observation) ?? GCSArtifactNotifications.removing(observation) {
+            return decision
+        }
         let policy = observation.spec.deletionPolicy
         let wasThere = observation.status.uri != nil || !observation.status.resources.isEmpty
         if policy == .retain || !wasThere { return finalized(observation) }
@@ -61,24 +68,67 @@ enum GCSArtifactDeletion {
                     + "\(Ownership.confirmDeletionAnnotation)=\(name), or set deletionPolicy to Retain",
                 observation)
         }
-        guard let user = observation.users.first else { return nil }
-        return blocked(.inUse, "still used by \(user)", observation)
+        guard !observation.users.isEmpty else { return nil }
+        return blocked(.inUse, "still used by \(names(observation.users))", observation)
+    }
+
+    /// The first five.
+    static func names(_ users: [String]) -> String {
+        let more = users.count > 5 ? " and \(users.count - 5) more" : ""
+        return users.prefix(5).joined(separator: ", ") + more
     }
 
     private static func blocked(
         _ reason: GCSArtifactReason, _ message: String, _ observation: Observation
     ) -> Decision {
-        Decision(
-            status: observation.status, situation: .deletionBlocked(reason, message),
+        var status = observation.status
+        tell("Waiting", of: observation, in: &status)
+        status.deletion?.waitsFor = reason.rawValue
+        return Decision(
+            status: status, situation: .deletionBlocked(reason, message),
             next: .after(GCSArtifactPlan.slowRecheck))
     }
+
+    /// How far it is: at once when it goes on to something else, else every ten seconds. Numbers never go back.
+    private static func tell(_ phase: String, of observation: Observation, in status: inout GCSArtifact.Status) {
+        let known = status.deletion
+        if let known, known.phase == phase, let time = known.time, observation.now - time < progressInterval,
+            time <= observation.now
+        {
+            return
+        }
+        var deletion = GCSArtifact.Status.Deletion()
+        deletion.phase = phase
+        deletion.objectsDeleted = max(known?.objectsDeleted ?? 0, observation.deleted?.objectsDeleted ?? 0)
+        deletion.bytesDeleted = max(known?.bytesDeleted ?? 0, observation.deleted?.bytesDeleted ?? 0)
+        if phase == deletingObjects {
+            deletion.objectsLeft = Int64(observation.contents.count)
+            deletion.bytesLeft = observation.contents.reduce(0) { $0 + $1.sizeBytes }
+        }
+        deletion.time = known?.time
+        // Somebody is waited for: nothing goes on, and nothing is written for it.
+        guard known.map({ isSame($0, deletion) }) != true else { return }
+        deletion.time = observation.moment
+        status.deletion = deletion
+    }
+
+    private static func isSame(_ left: GCSArtifact.Status.Deletion, _ right: GCSArtifact.Status.Deletion) -> Bool {
+        var left = left
+        left.waitsFor = right.waitsFor
+        return left == right
+    }
+
+    private static let deletingObjects = "DeletingObjects"
+    private static let progressInterval: Duration = .seconds(10)
 
     private static func emptying(_ bucket: Bucket, _ observation: Observation) -> Decision {
         let batch = Array(observation.contents.prefix(batchSize))
         if !batch.isEmpty {
+            var status = observation.status
+            tell(deletingObjects, of: observation, in: &status)
             return Decision(
-                steps: [.cloud(.deleteObjects(batch, in: bucket.name, owner: observation.owner))],
-                status: observation.status, situation: .deleting("deleting objects"), next: .after(.zero))
+                steps: [.cloud(.deleteObjects(batch, in: bucket.name, owner: observation.owner))], status: status,
+                situation: .deleting("deleting objects"), next: .after(.zero))
         }
         guard observation.spec.deletionPolicy == .deleteBucket else { return finalized(observation) }
         if let stranger = observation.stranger {

@@ -26,6 +26,19 @@ public struct GCSArtifactObservation: Sendable, Equatable {
     public var checks: [VersionCheck] = []
     /// What the place holds, where it was counted in this round.
     public var usage: StorageUsage?
+    /// Versions that were removed or are going; nil where nobody asked for that.
+    public var removed: RemovedVersions?
+    /// What a version that is to go, or is going, needs next.
+    public var removal: RemovalStep?
+    /// The bucket's, where some of them are the object's or should be.
+    public var notifications: [BucketNotification]?
+    /// Why they could not be set.
+    public var notificationFailure: VersionObstacle?
+    public var isNotificationRetryDue = false
+    /// What is known of the object's signed URLs.
+    public var signing = SigningObservation()
+    /// Where the copy of the source stands, where it was looked at in this round.
+    public var imported: ImportObservation?
     /// The bucket's IAM policy, where this object has bindings in it or should have; not where the bucket is not ours.
     public var policy: IAMPolicy?
     /// The CustomResourceDefinition is going, and takes every object along: nobody asked for the end of this one. Looked at
@@ -33,8 +46,11 @@ public struct GCSArtifactObservation: Sendable, Equatable {
     public var isKindGoing = false
     /// Who still needs the data; looked at while deleting only.
     public var users: [String] = []
-    /// What is still below the prefix (in the bucket, where that goes too); looked at while deleting only.
+    /// What is still below the prefix (in the bucket, where that goes too), the first page of it; looked at while deleting
+    /// only.
     public var contents: [ObjectGeneration] = []
+    /// What this process has deleted of the object's data.
+    public var deleted: GCSArtifact.Status.Deletion?
     /// An object in the bucket that is not below the prefix; looked at before the bucket goes only.
     public var stranger: String?
 
@@ -121,10 +137,13 @@ public enum ManifestObservation: Sendable, Hashable {
 public struct ObjectGeneration: Sendable, Hashable {
     public var name: String
     public var generation: Int64
+    /// 0 where nobody asks.
+    public var sizeBytes: Int64
 
-    public init(name: String, generation: Int64) {
+    public init(name: String, generation: Int64, sizeBytes: Int64 = 0) {
         self.name = name
         self.generation = generation
+        self.sizeBytes = sizeBytes
     }
 }
 
@@ -146,14 +165,27 @@ public enum GCSArtifactAction: Sendable, Hashable {
     case deleteObjects([ObjectGeneration], in: String, owner: ObjectReference)
     /// Deletes the bucket, which is empty.
     case deleteBucket(String, owner: ObjectReference)
+    /// Takes a version back: keeps its manifest where versions that go are, and then deletes it where versions are.
+    case markRemoved(VersionRemoval, owner: ObjectReference)
+    /// Deletes these objects of a version that goes.
+    case emptyVersion(VersionRemoval, [ObjectGeneration], owner: ObjectReference)
+    /// Nothing of the version is left: only its name stays, so that no other takes it.
+    case closeRemoval(VersionRemoval, owner: ObjectReference)
+    /// Signs these URLs, and puts them into their Secrets.
+    case signURLs([String], below: StorageURI, time: Timestamp, owner: ObjectReference)
+    /// Makes the bucket's notifications of the object what it asks for.
+    case setNotifications(of: String, owner: ObjectReference)
+    /// Copies objects of the source to where they are missing.
+    case copyObjects(ImportBatch, owner: ObjectReference)
 
     /// The object that it is done for.
     var owner: ObjectReference {
         switch self {
         case .createBucket(_, let owner), .patchBucket(_, _, _, let owner), .lockRetention(_, _, _, let owner),
             .adoptBucket(_, _, let owner), .setBindings(_, _, let owner), .writeManifest(_, _, let owner),
-            .deleteObjects(_, _, let owner),
-            .deleteBucket(_, let owner):
+            .deleteObjects(_, _, let owner), .deleteBucket(_, let owner), .markRemoved(_, let owner),
+            .emptyVersion(_, _, let owner), .closeRemoval(_, let owner), .copyObjects(_, let owner),
+            .signURLs(_, _, _, let owner), .setNotifications(_, let owner):
             owner
         }
     }

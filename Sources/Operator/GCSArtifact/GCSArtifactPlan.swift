@@ -31,8 +31,12 @@ enum GCSArtifactPlan {
             .init("updatingBucket", GCSArtifactDrift.updating),
             .init("lockingRetention", GCSArtifactDrift.locking),
             .init("grantingAccess", GCSArtifactAccess.granting),
+            .init("configuringNotifications", GCSArtifactNotifications.configuring),
             .init("recordingVersions", GCSArtifactVersions.recording),
             .init("publishingVersions", GCSArtifactVersions.publishing),
+            .init("removingVersions", GCSArtifactRetention.removing),
+            .init("signingURLs", GCSArtifactSignedURLs.signing),
+            .init("copyingSource", GCSArtifactImport.copying),
         ], otherwise: ready)
 
     /// Decides, and derives the rest of the status from the decision.
@@ -44,6 +48,9 @@ enum GCSArtifactPlan {
         if decision.situation.isInPlace { describePlace(&status, observation) }
         if decision.situation == .ready { GCSArtifactDrift.settle(&status, observation) }
         if decision.situation == .ready {
+            GCSArtifactRetention.apply(&status, observation)
+            GCSArtifactImport.apply(&status, observation)
+            GCSArtifactSignedURLs.apply(&status, observation)
             GCSArtifactVerification.apply(&status, observation)
             GCSArtifactUsage.apply(&status, observation)
         }
@@ -51,7 +58,24 @@ enum GCSArtifactPlan {
         status.conditions = GCSArtifactConditions.conditions(for: decision.situation, status: status, observation)
         return Plan(
             steps: decision.steps, status: status,
-            events: GCSArtifactEvents.events(from: observation.status, to: status), next: decision.next)
+            events: GCSArtifactEvents.events(from: observation.status, to: status),
+            next: decision.situation == .ready ? next(decision.next, observation) : decision.next)
+    }
+
+    /// No later than what nobody tells of is looked at anyway.
+    private static let periodicRecheck: Duration = .seconds(600)
+
+    /// Earlier where a signed URL is to be made again before that.
+    private static func next(_ next: Decision.Next, _ observation: Observation) -> Decision.Next {
+        let retry = observation.notificationFailure == nil ? nil : GCSArtifactNotifications.retryInterval
+        guard let renewal = [GCSArtifactSignedURLs.next(observation), retry].compactMap({ $0 }).min() else {
+            return next
+        }
+        return switch next {
+        case .whenChanged: .after(min(renewal, periodicRecheck))
+        case .after(let delay): .after(min(delay, renewal))
+        case .finalized: next
+        }
     }
 
     private static func describePlace(_ status: inout GCSArtifact.Status, _ observation: Observation) {
@@ -96,7 +120,8 @@ enum GCSArtifactPlan {
             && observation.status.conditions.first(ofType: GCSArtifactVerification.condition) == nil
         let next: Decision.Next =
             observation.spec.source != nil
-            ? .after(GCSArtifactUploads.interval) : isUnverified ? .after(slowRecheck) : .whenChanged
+            ? .after(GCSArtifactUploads.interval)
+            : isUnverified || !observation.runs.isEmpty ? .after(slowRecheck) : .whenChanged
         return Decision(status: observation.status, situation: .ready, next: next)
     }
 
@@ -106,7 +131,8 @@ enum GCSArtifactPlan {
     static func invalidSpec(_ observation: Observation) -> Decision? {
         guard
             let problem = problem(of: observation.spec) ?? referenceProblem(observation)
-                ?? GCSArtifactAccess.problem(observation)
+                ?? GCSArtifactAccess.problem(observation) ?? GCSArtifactSignedURLs.problem(observation)
+                ?? GCSArtifactNotifications.problem(observation)
         else { return nil }
         return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, problem))
     }
@@ -125,17 +151,28 @@ enum GCSArtifactPlan {
             return "budget.maxMonthlyCost is no amount"
         }
         if let source = spec.source {
-            if spec.layout != .versioned { return "a source needs layout Versioned" }
-            if source.upload?.markerFile == nil, source.upload?.quietSeconds == nil {
-                return "source.upload needs markerFile, quietSeconds, or both"
-            }
+            if let problem = problem(of: source, spec) { return problem }
+        } else if spec.layout == .dvc {
+            return "layout DVC goes with source DVC"
         }
         if let problem = spec.bucket.flatMap({ problem(of: $0, spec) }) { return problem }
-        let rules = spec.layout == .versioned ? spec.bucket?.lifecycleRules ?? [] : []
-        return rules.contains {
+        let isVersioned = spec.layout == .versioned || spec.layout == .dvc
+        return (isVersioned ? spec.bucket?.lifecycleRules ?? [] : []).contains {
             $0.action.type == .delete && $0.condition.isLive != false && $0.condition.matchesPrefix == nil
         }
-            ? "layout Versioned: a Delete rule must name prefixes or be for noncurrent objects only" : nil
+            ? "layouts Versioned and DVC: a Delete rule must name prefixes or be for noncurrent objects only" : nil
+    }
+
+    private static func problem(of source: GCSArtifact.Source, _ spec: GCSArtifact.Spec) -> String? {
+        guard (source.type == .dvc) == (spec.layout == .dvc) else { return "layout DVC goes with source DVC" }
+        guard source.type == .dvc || spec.layout == .versioned else { return "a source needs layout Versioned" }
+        guard (source.type == .upload) == (source.upload != nil), (source.type == .uri) == (source.uri != nil),
+            (source.type == .dvc) == (source.dvc != nil)
+        else { return "source.\(source.type.rawValue.lowercased()) exactly with type \(source.type.rawValue)" }
+        if let upload = source.upload, upload.markerFile == nil, upload.quietSeconds == nil {
+            return "source.upload needs markerFile, quietSeconds, or both"
+        }
+        return nil
     }
 
     private static func problem(of bucket: GCSArtifact.Bucket, _ spec: GCSArtifact.Spec) -> String? {

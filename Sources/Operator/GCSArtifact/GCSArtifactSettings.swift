@@ -184,6 +184,8 @@ enum GCSArtifactSettings {
                 daysSinceNoncurrentTime: condition.daysSinceNoncurrentTime, isLive: condition.isLive,
                 numNewerVersions: condition.numNewerVersions, matchesPrefix: condition.matchesPrefix,
                 matchesSuffix: condition.matchesSuffix,
-                matchesStorageClass: condition.matchesStorageClass?.map(\.apiValue)))
+                matchesStorageClass: condition.matchesStorageClass?.map(\.apiValue),
+                matchesPattern: condition.matchesPattern, sizeAboveBytes: condition.sizeAboveBytes,
+                sizeBelowBytes: condition.sizeBelowBytes))
     }
 }

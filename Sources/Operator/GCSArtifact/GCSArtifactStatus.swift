@@ -91,6 +91,8 @@ enum GCSArtifactConditions {
             draft.set("VersionsPublished", .false, obstacle.reason, obstacle.message)
         } else if let run = waiting.first {
             draft.set("VersionsPublished", .false, .publishing, "publishing \(run.id)")
+        } else if let verdict = GCSArtifactImport.verdict(observation) {
+            draft.set("VersionsPublished", .false, verdict.reason, verdict.message)
         } else if let name = observation.unnameable {
             draft.set(
                 "VersionsPublished", .false, .versionNameInvalid,
@@ -109,6 +111,14 @@ enum GCSArtifactConditions {
         if let verdict = GCSArtifactVerification.verdict(observation, status) {
             draft.set(
                 GCSArtifactVerification.condition, verdict.isTrue ? .true : .false, verdict.reason, verdict.message)
+        }
+        if let verdict = GCSArtifactNotifications.verdict(observation) {
+            draft.set(
+                GCSArtifactNotifications.condition, verdict.isTrue ? .true : .false, verdict.reason, verdict.message)
+        }
+        if let verdict = GCSArtifactSignedURLs.verdict(observation) {
+            draft.set(
+                GCSArtifactSignedURLs.condition, verdict.isTrue ? .true : .false, verdict.reason, verdict.message)
         }
         guard let budget = observation.spec.budget, let storage = status.storage else { return }
         if let excess = GCSArtifactUsage.excess(budget, storage) {

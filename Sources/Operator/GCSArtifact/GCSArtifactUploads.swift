@@ -10,7 +10,9 @@ enum GCSArtifactUploads {
     /// How often the place is looked at.
     static let interval: Duration = .seconds(60)
     /// Folders that are ours or TrainingJobs'.
-    static let reserved: Set<String> = ["manifests", "checkpoints", "runs"]
+    static let reserved: Set<String> = [
+        "manifests", "checkpoints", "runs", String(OperatorFolder.path.dropLast()),
+    ]
 
     /// What a folder is now.
     enum State: Sendable, Equatable {
@@ -32,7 +34,7 @@ enum GCSArtifactUploads {
             time = max(time, (object.timeCreated ?? object.updated).flatMap { Timestamp($0) } ?? now)
             if path == upload.markerFile {
                 hasMarker = true
-            } else if !path.isEmpty {
+            } else if !path.isEmpty, GCSArtifactVersions.isVersioned(path) {
                 files[path] = OutputFile(
                     sizeBytes: object.size, crc32c: object.crc32c ?? "", generation: object.generation)
             }

@@ -27,7 +27,7 @@ enum GCSArtifactUsage {
 
     /// The numbers of this round; without any, or with the same ones, the status stays as it is.
     static func apply(_ status: inout Status, _ observation: GCSArtifactObservation) {
-        guard let usage = observation.usage else { return }
+        guard let usage = observation.usage, usage.objectCount > 0 || status.storage != nil else { return }
         var storage = Status.Storage()
         storage.objectCount = usage.objectCount
         storage.sizeBytes = usage.sizeBytes
@@ -38,6 +38,7 @@ enum GCSArtifactUsage {
         storage.monthlyCost =
             monthlyCost(usage.bytesByClass, locationType: observation.dataBucket?.locationType)
             .cents
+        if usage.isPartial { storage.atLeast = true }
         storage.time = status.storage?.time
         if storage != status.storage { storage.time = observation.moment }
         status.storage = storage
@@ -53,6 +54,9 @@ enum GCSArtifactUsage {
             let cost = storage.monthlyCost.flatMap({ Money(decimal: $0) }), cost > limit
         {
             return "it costs about \(cost.display) a month, more than \(limit.display)"
+        }
+        if storage.atLeast == true {
+            return "it may hold more: only its first \(storage.objectCount ?? 0) objects were counted"
         }
         return nil
     }
@@ -74,6 +78,8 @@ enum GCSArtifactUsage {
 public struct StorageUsage: Sendable, Hashable {
     public var objectCount: Int64 = 0
     public var bytesByClass: [String: Int64] = [:]
+    /// There is more than was counted.
+    public var isPartial = false
 
     public init() {}
 

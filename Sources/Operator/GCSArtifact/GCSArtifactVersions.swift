@@ -5,6 +5,12 @@ import HTTP
 import Kubernetes
 import TrainingContract
 
+/// What keeps a run, an upload or a source from becoming a version.
+public struct VersionObstacle: Error, Sendable, Hashable {
+    public var reason: GCSArtifactReason
+    public var message: String
+}
+
 /// Versions: a verified run becomes one, named after the run. Layouts ByRun and Versioned have them, Flat has none.
 enum GCSArtifactVersions {
     typealias Observation = GCSArtifactObservation
@@ -14,11 +20,7 @@ enum GCSArtifactVersions {
     /// Kept in the status, newest first; each has its manifest in the bucket for good.
     static let maximumCount = 20
 
-    /// What keeps a verified run from becoming a version.
-    struct Obstacle: Sendable, Equatable {
-        var reason: GCSArtifactReason
-        var message: String
-    }
+    typealias Obstacle = VersionObstacle
 
     /// Whether a run's version is in the status, or so old that newer ones have pushed it out.
     static func isKnown(_ runID: String, completed: Timestamp, in status: Status) -> Bool {
@@ -27,8 +29,11 @@ enum GCSArtifactVersions {
         return completed <= oldest
     }
 
-    /// Files below a run's prefix that belong to its version: progress goes on changing.
-    static func isVersioned(_ path: String) -> Bool { path != BucketLayout.progress }
+    /// Files below a run's prefix that belong to its version: progress goes on changing, and the operator's own folder is
+    /// none of it.
+    static func isVersioned(_ path: String) -> Bool {
+        path != BucketLayout.progress && !path.hasPrefix(OperatorFolder.path)
+    }
 
     // MARK: Rules
 
@@ -45,7 +50,6 @@ enum GCSArtifactVersions {
 
     /// Runs without a manifest get one. The object stays ready: its data does not wait for this.
     static func publishing(_ observation: Observation) -> Decision? {
-        guard !observation.runs.isEmpty else { return nil }
         var steps: [Decision.Step] = []
         for run in observation.runs {
             guard case .absent(let files) = run.manifest, obstacle(run, observation.spec) == nil,
@@ -54,9 +58,8 @@ enum GCSArtifactVersions {
             let manifest = GCSArtifactManifest(run, files: files, artifact: observation.artifact)
             steps.append(.cloud(.writeManifest(manifest.bytes, to: place, owner: observation.owner)))
         }
-        return Decision(
-            steps: steps, status: observation.status, situation: .ready,
-            next: .after(steps.isEmpty ? GCSArtifactPlan.slowRecheck : .zero))
+        if steps.isEmpty { return nil }
+        return Decision(steps: steps, status: observation.status, situation: .ready, next: .after(.zero))
     }
 
     /// Why a run cannot be published now; nil when it can, or is.

@@ -41,7 +41,7 @@ public struct CompletionMarker: Codable, Sendable, Hashable {
     }
 
     /// Where markers are, below an artifact's place.
-    static let folder = ".trainyard/completed/"
+    static let folder = "\(OperatorFolder.path)completed/"
     /// No marker has more bytes.
     static let sizeLimit = 1 << 16
 }

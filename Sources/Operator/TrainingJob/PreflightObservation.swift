@@ -80,7 +80,7 @@ extension TrainingJobPreflight {
         guard let base = TrainingJobMarker.base(observation) else { return nil }
         let metadata = observation.job.metadata
         return StorageURI(base)?
-            .appending(".trainyard/probe/\(metadata.namespace ?? "")/\(metadata.name)/\(run.id)")
+            .appending("\(OperatorFolder.path)probe/\(metadata.namespace ?? "")/\(metadata.name)/\(run.id)")
     }
 
     /// Region of a zone.

@@ -162,16 +162,16 @@ struct FaultMatrix: Sendable {
     private static func differences(_ outcome: Outcome, _ reference: Outcome, _ plan: Plan) -> [String] {
         guard let fired = outcome.firedLine else { return outcome.violations + ["the fault did not happen"] }
         let wanted = reference.trace[plan.index].line
-        if fired != wanted, !(isObjectDelete(fired) && isObjectDelete(wanted)) {
+        if fired != wanted, !(isBatched(fired) && isBatched(wanted)) {
             return ["not the same request: \(fired)"]
         }
         guard case .restartStale = plan.fault else { return differences(outcome, reference) }
         return differences(outcome.withoutEndedJobs, reference.withoutEndedJobs)
     }
 
-    /// Objects are deleted side by side: which is first is chance.
-    private static func isObjectDelete(_ line: String) -> Bool {
-        line.hasPrefix("DELETE /storage/v1/b/") && line.contains("/o/")
+    /// Objects are deleted and copied side by side: which is first is chance.
+    private static func isBatched(_ line: String) -> Bool {
+        line.hasPrefix("DELETE /storage/v1/b/") && line.contains("/o/") || line.contains("/rewriteTo/")
     }
 
     /// I6, I7, I9; and whatever the oracle saw.

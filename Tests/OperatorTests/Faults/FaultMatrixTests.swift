@@ -75,6 +75,10 @@ import Testing
         try await checkWhenAsked("bucket settings", Workflow.artifactSettings)
     }
 
+    @Test func `sources, retention and signed URLs survive every fault at every request`() async throws {
+        try await checkWhenAsked("contents", Workflow.artifactContents)
+    }
+
     @Test func `ModelEndpoints survive every fault at every request`() async throws {
         try await checkWhenAsked("ModelEndpoint", Workflow.endpoints)
     }

@@ -152,7 +152,9 @@ final class FaultWorld: @unchecked Sendable {
             configuration: configuration, kubernetes: client, container: ContainerClient(google), storage: storage,
             compute: ComputeClient(google), cache: cache, clock: environment.clock)
         let artifacts = GCSArtifactController(
-            configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall)
+            configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall,
+            signing: URLSigning(IAMCredentialsClient(google)) { _ in "sandbox@sandbox-project.iam.gserviceaccount.com" }
+        )
         let endpoints = ModelEndpointController(
             configuration: configuration, kubernetes: client, run: RunClient(google),
             invoker: RunInvoker(transport: transport, identity: identity(transport, wall), clock: wall),

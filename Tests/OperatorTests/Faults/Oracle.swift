@@ -111,7 +111,10 @@ final class Oracle: Sendable {
             }
         } else if request.url.authority.hasPrefix("run."), let index = segments.firstIndex(of: "services") {
             checkService(request, segments, index, traced)
-        } else if let index = segments.firstIndex(of: "b"), segments.count > index + 1 {
+        } else if let index = segments.contains("rewriteTo")
+            ? segments.lastIndex(of: "b") : segments.firstIndex(of: "b"),
+            segments.count > index + 1
+        {
             guard let bucket = await bucket(segments[index + 1]) else { return }
             // A marker and a probe lie among the outputs, whoever made the bucket.
             if Self.isProbe(request, segments) { return }
@@ -174,7 +177,7 @@ final class Oracle: Sendable {
     }
 
     private func checkClusterOwnership(_ request: HTTPRequest, _ traced: TracedRequest) async {
-        let kinds = ["jobs", "pods", "services", "controllerrevisions"]
+        let kinds = ["jobs", "pods", "services", "controllerrevisions", "secrets"]
         let segments = request.url.decodedSegments ?? []
         guard request.method != .post, let index = segments.lastIndex(where: kinds.contains),
             segments.count > index + 1
@@ -220,7 +223,8 @@ final class Oracle: Sendable {
 
     private func count(_ request: HTTPRequest, _ response: HTTPResponse, _ traced: TracedRequest) {
         let segments = request.url.decodedSegments ?? []
-        if Self.isProbe(request, segments) { return }
+        // Each call makes another; what is there twice is removed.
+        if Self.isProbe(request, segments) || segments.contains("notificationConfigs") { return }
         // A prediction is no create.
         if request.url.authority.hasSuffix(".run.app") { return }
         let kinds = ["nodePools", "jobs", "services", "controllerrevisions", "pods", "revisions", "o", "b"]
@@ -362,6 +366,11 @@ final class Oracle: Sendable {
         }
         lines += pods
         lines += world.cloud.runServiceLines().map { "Service \($0)" }
+        let secrets = ResourceType(group: "", version: "v1", kind: "Secret", plural: "secrets")
+        lines += try await admin.list(secrets).items.map { secret in
+            let keys = (secret["data"]?.objectValue ?? [:]).keys.sorted()
+            return "Secret \(secret.value(at: ["metadata", "name"])?.stringValue ?? "") \(keys)"
+        }
         lines += world.cloud.nodePools().map { "NodePool \($0.name) \($0.status) \($0.instances.count)" }
         for name in buckets {
             guard let bucket = await bucket(name) else { continue }

@@ -232,6 +232,64 @@ import Testing
         #expect(error?.code == .forbidden)
     }
 
+    @Test func `a deletion says how far it is, and does not go back after a restart`() async throws {
+        let world = try ArtifactWorld()
+        try await world.apply(
+            """
+            apiVersion: trainyard.dev/v1alpha1
+            kind: GCSArtifact
+            metadata:
+              name: runs
+              annotations: {trainyard.dev/confirm-deletion: runs}
+            spec:
+              artifactType: Dataset
+              bucket: {name: runs-bucket, location: us-central1}
+              prefix: data/
+              layout: Flat
+              deletionPolicy: DeleteObjects
+            """)
+        try await world.settle()
+        for number in 0..<130 {
+            try world.cloud.putObject(bucket: "runs-bucket", name: "data/\(number)", bytes: [1, 2])
+        }
+        // The first batch is gone, and the operator with it.
+        let before = world.crash.changeCount
+        world.crash.arm(before + 53, .beforeReply)
+        try await world.delete()
+        try await world.settle(horizon: .seconds(0))
+        let first = try await world.artifact()?.status?.deletion
+        #expect(first == nil || first?.phase == "DeletingObjects")
+        #expect((first?.objectsDeleted ?? 0) <= 130)
+        try await world.settle()
+        #expect(try await world.artifact() == nil)
+        #expect(world.cloud.objectNames(bucket: "runs-bucket") == [])
+    }
+
+    @Test func `how far a deletion is only grows, and is told every ten seconds`() throws {
+        var status = Artifacts.status(uri: "gs://runs-bucket/a/")
+        func deletion(_ deleted: Int64, after seconds: Int, _ count: Int = 3) -> GCSArtifact.Status.Deletion? {
+            let artifact = Artifacts.artifact(
+                prefix: "a/", deletionPolicy: .deleteObjects, isDeleting: true, isConfirmed: true, status: status)
+            let observation = Artifacts.observation(artifact) {
+                $0.now = $0.now + .seconds(seconds)
+                $0.contents = (0..<count).map { ObjectGeneration(name: "a/\($0)", generation: 1, sizeBytes: 10) }
+                $0.deleted = .init()
+                $0.deleted?.objectsDeleted = deleted
+                $0.deleted?.bytesDeleted = deleted * 10
+            }
+            status.deletion = GCSArtifactPlan.plan(observation).status.deletion
+            return status.deletion
+        }
+        let first = deletion(0, after: 0)
+        #expect(first?.phase == "DeletingObjects")
+        #expect(first?.objectsLeft == 3)
+        #expect(first?.bytesLeft == 30)
+        #expect(deletion(50, after: 5) == first)
+        #expect(deletion(100, after: 12)?.objectsDeleted == 100)
+        #expect(deletion(0, after: 30)?.objectsDeleted == 100, "after a restart")
+        #expect(status.deletion?.bytesDeleted == 1000)
+    }
+
     @Test func `a bucket that holds more than this object's prefix is not deleted`() async throws {
         let world = try ArtifactWorld()
         try await world.apply(

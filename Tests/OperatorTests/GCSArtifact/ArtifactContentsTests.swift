@@ -102,6 +102,50 @@ import Testing
 
     // MARK: Size
 
+    @Test func `without a budget it is counted when there is a version, and not again for hours`() async throws {
+        let world = try await published()
+        let storage = try #require(try await world.artifact()?.status?.storage)
+        #expect(storage.objectCount == 4)
+        #expect(storage.size?.hasSuffix(" B") == true)
+        #expect(storage.atLeast == nil)
+        try world.cloud.putObject(bucket: "runs-bucket", name: "more", bytes: [1, 2, 3])
+        let lists = world.cloud.callCount("storage.objects.list")
+        try await world.settle(horizon: .seconds(7200))
+        #expect(try await world.artifact()?.status?.storage == storage)
+        // What is verified about every ten minutes.
+        #expect(world.cloud.callCount("storage.objects.list") - lists <= 13)
+        try await world.settle(horizon: .seconds(7200))
+        #expect(try await world.artifact()?.status?.storage?.objectCount == 5)
+    }
+
+    @Test func `a place without objects and versions is told nothing about, and asked for nothing at first`()
+        async throws
+    {
+        let world = try ArtifactWorld()
+        try await world.apply(Self.manifests())
+        try await world.settle()
+        let lists = world.cloud.callCount("storage.objects.list")
+        try await world.settle(horizon: .seconds(1300))
+        #expect(world.cloud.callCount("storage.objects.list") == lists)
+        world.crash.clear()
+        try await world.settle(horizon: .seconds(12_000))
+        #expect(world.crash.log == [])
+        #expect(try await world.artifact()?.status?.storage == nil)
+    }
+
+    @Test func `what was only begun to be counted is within no budget`() {
+        var usage = StorageUsage()
+        usage.objectCount = 200_000
+        usage.bytesByClass = ["STANDARD": 5]
+        usage.isPartial = true
+        var status = GCSArtifact.Status()
+        GCSArtifactUsage.apply(&status, Artifacts.observation { $0.usage = usage })
+        #expect(status.storage?.atLeast == true)
+        #expect(
+            status.storage.flatMap { GCSArtifactUsage.excess(.init(maxSizeGiB: 1), $0) }
+                == "it may hold more: only its first 200000 objects were counted")
+    }
+
     @Test func `size, cost and budget are told, and change nothing`() async throws {
         let world = try await published("budget: {maxSizeGiB: 1, maxMonthlyCost: \"0.01\"}")
         try await world.settle(horizon: .seconds(4300))

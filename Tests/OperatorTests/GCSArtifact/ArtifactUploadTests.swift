@@ -94,6 +94,14 @@ import Testing
         #expect(try await published(world)?.hasPrefix("VersionNameInvalid: the folder my data cannot be") == true)
     }
 
+    @Test func `the operator's own folder is no upload, and nothing in one is a file of a version`() async throws {
+        let world = try await Self.world("{markerFile: _SUCCESS}")
+        try put(world, ".trainyard/completed/ml/a/x.json", "v1/a", "v1/.trainyard/probe/x", "v1/_SUCCESS")
+        try await world.settle(horizon: .seconds(200))
+        #expect(try await published(world) == "Published: the latest is v1")
+        #expect(try await world.artifact()?.status?.latestVersion?.objectCount == 1)
+    }
+
     @Test func `a model that is none becomes no version`() async throws {
         let world = try await Self.world("{markerFile: _SUCCESS}", type: "Model")
         try put(world, "v1/model.safetensors", "v1/_SUCCESS")

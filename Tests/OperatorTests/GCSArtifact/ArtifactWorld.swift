@@ -88,6 +88,9 @@ final class ArtifactWorld: Sendable {
     let cluster: SimulatedCluster
     let cloud: SimulatedCloud
     let crash = CrashSwitch()
+    private let uses = Uses()
+    /// Who signs URLs, once the cloud knows it.
+    static let signer = "signer@sandbox-project.iam.gserviceaccount.com"
     let admin: KubernetesClient
     private let process: Mutex<Process>
     private let dresses: Bool
@@ -102,8 +105,15 @@ final class ArtifactWorld: Sendable {
         cluster = try SimulatedCluster(configuration)
         cloud = SimulatedCloud(CloudConfiguration(clock: clock, inspection: .ofTests))
         admin = ArtifactWorld.client(HandlerTransport(cluster))
-        process = Mutex(ArtifactWorld.start(cluster, cloud, crash, clock, dresses))
+        process = Mutex(ArtifactWorld.start(cluster, cloud, crash, clock, dresses, uses))
     }
+
+    /// What others than TrainingJobs use.
+    private final class Uses: Sendable {
+        let list = Mutex<[ArtifactUse]>([])
+    }
+
+    func setUses(_ list: [ArtifactUse]) { uses.list.withLock { $0 = list } }
 
     private static func client(_ transport: any HTTPTransport) -> KubernetesClient {
         KubernetesClient(transport: transport, server: server, credentials: { () throws(APIError) in "admin" })
@@ -112,7 +122,7 @@ final class ArtifactWorld: Sendable {
     /// A fresh operator: nothing is remembered.
     private static func start(
         _ cluster: SimulatedCluster, _ cloud: SimulatedCloud, _ crash: CrashSwitch, _ clock: VirtualClock,
-        _ dresses: Bool
+        _ dresses: Bool, _ uses: Uses
     ) -> Process {
         let cache = ObjectCache()
         let kubernetes = client(CrashingTransport(base: HandlerTransport(cluster), crash: crash))
@@ -125,7 +135,9 @@ final class ArtifactWorld: Sendable {
         transfers.retries = 0
         let controller = GCSArtifactController(
             configuration: Artifacts.configuration, kubernetes: kubernetes,
-            storage: StorageClient(google, transfers: transfers), cache: cache, clock: clock)
+            storage: StorageClient(google, transfers: transfers), cache: cache, clock: clock,
+            otherUses: { _, _ in uses.list.withLock { $0 } },
+            signing: URLSigning(IAMCredentialsClient(google)) { _ in signer })
         let environment = RuntimeEnvironment(client: kubernetes, clock: .virtual(clock), random: { 0.5 })
         let loop = ControllerLoop(
             controller, cache: cache, environment: environment,
@@ -145,7 +157,7 @@ final class ArtifactWorld: Sendable {
             if await loop.reconcileNext() != nil {
                 if crash.isDown {
                     crash.restart()
-                    process.withLock { $0 = ArtifactWorld.start(cluster, cloud, crash, clock, dresses) }
+                    process.withLock { $0 = ArtifactWorld.start(cluster, cloud, crash, clock, dresses, uses) }
                 }
                 continue
             }

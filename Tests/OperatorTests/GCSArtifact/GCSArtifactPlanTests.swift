@@ -21,8 +21,8 @@ struct GCSArtifactPlanTests {
             GCSArtifactPlan.rules.names == [
                 "deleting", "invalidSpec", "managementConflict", "prefixConflict", "waitingForBucket", "observedBucket",
                 "adoptingBucket", "bucketNotOurs", "recordingIntent", "creatingBucket", "locationMismatch",
-                "retentionLocked", "updatingBucket", "lockingRetention", "grantingAccess", "recordingVersions",
-                "publishingVersions",
+                "retentionLocked", "updatingBucket", "lockingRetention", "grantingAccess", "configuringNotifications",
+                "recordingVersions", "publishingVersions", "removingVersions", "signingURLs", "copyingSource",
             ])
     }
 

@@ -1,7 +1,8 @@
 import Encoding
 import HTTP
-import Sandbox
 import Testing
+
+@testable import Sandbox
 
 @Suite struct IdentityTests {
     private static let tenant = "tenant@p1.iam.gserviceaccount.com"
@@ -111,8 +112,20 @@ import Testing
         let named = try await fixture.call(
             .post, "\(url)/p1/serviceAccounts/a:generateAccessToken", ["scope": [.string(Self.scope)]])
         #expect(named.field == "name")
-        let sign = try await fixture.call(.post, "\(url)/-/serviceAccounts/a:signBlob", ["payload": "YQ=="])
+        let sign = try await fixture.call(.post, "\(url)/-/serviceAccounts/a:signJwt", ["payload": "YQ=="])
         #expect(sign.status == 501)
+        let blob = "\(url)/-/serviceAccounts/\(Self.tenant):signBlob"
+        #expect(try await fixture.call(.post, blob, ["payload": "YQ=="]).reason == "FAILED_PRECONDITION")
+        fixture.cloud.setServiceAccount(Self.tenant, isDisabled: false)
+        #expect(try await fixture.call(.post, blob, ["payload": ""]).field == "payload")
+    }
+
+    /// The signatures are those of Python's `cryptography` with the same key.
+    @Test(arguments: [
+        ("a", "07c3ccf1c44e4e25a0936b6b16e6aa02a60cb54094a896554118ab7e88839e8e"),
+        ("", "d9f7e954563ba491673b6ed374fe01effb41fd0a6e55f18e7155082a4da40d21"),
+    ]) func `a blob is signed as Python signs it`(text: String, digest: String) {
+        #expect(SHA256.hexadecimal(of: SigningKey.signature(of: Array(text.utf8))) == digest)
     }
 
     @Test func `an identity token is for its audience and opens no API`() async throws {

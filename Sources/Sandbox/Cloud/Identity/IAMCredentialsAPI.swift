@@ -1,9 +1,9 @@
 internal import Encoding
 internal import HTTP
 
-/// iamcredentials v1: access tokens and identity tokens of service accounts; the simulated Cloud Run knows the latter
-/// again. Nothing is signed here: `signBlob` and `signJwt` answer 501, since a signature that no key verifies would
-/// prove nothing.
+/// iamcredentials v1: access tokens and identity tokens of service accounts (the simulated Cloud Run knows the latter
+/// again), and their signatures over bytes, with a key that everybody can verify (`SigningKey`). `signJwt` answers 501:
+/// nobody asks for it.
 struct IAMCredentialsAPI: CloudAPI {
     static let routes: [Route] = {
         let account = "v1/projects/{wildcard}/serviceAccounts/{account}"
@@ -19,15 +19,18 @@ struct IAMCredentialsAPI: CloudAPI {
         _ call: APICall, in world: CloudWorld, shared: inout SharedState
     ) throws(CloudError) -> HTTPReply {
         let isIdentity = call.method == "iamcredentials.serviceAccounts.generateIdToken"
-        guard isIdentity || call.method == "iamcredentials.serviceAccounts.generateAccessToken" else {
+        let signs = call.method == "iamcredentials.serviceAccounts.signBlob"
+        guard isIdentity || signs || call.method == "iamcredentials.serviceAccounts.generateAccessToken" else {
             throw CloudError(
-                status: 501, reason: "UNIMPLEMENTED", message: "The sandbox holds no keys and signs nothing.")
+                status: 501, reason: "UNIMPLEMENTED", message: "The sandbox signs blobs, and no tokens.")
         }
         guard call["wildcard"] == "-" else {
             throw .invalidField("name", "The project of the service account must be the wildcard character \"-\".")
         }
         let body = try call.body()
+        let delegates = (body["delegates"]?.arrayValue ?? []).compactMap(\.stringValue)
         if isIdentity { return .json(["token": .string(try identityToken(call, body, world, &shared))]) }
+        if signs { return try sign(body, call, delegates, world, shared) }
         let scopes = (body["scope"]?.arrayValue ?? []).compactMap(\.stringValue)
         guard !scopes.isEmpty else { throw .invalidField("scope", "At least one scope is required.") }
         if let scope = scopes.first(where: { !$0.hasPrefix("https://") && !["openid", "email"].contains($0) }) {
@@ -35,8 +38,7 @@ struct IAMCredentialsAPI: CloudAPI {
         }
         let lifetime = try lifetime(body["lifetime"], in: world)
         let account = call["account"]
-        let delegates = (body["delegates"]?.arrayValue ?? []).compactMap(\.stringValue)
-        try checkChain(call, account: account, delegates: delegates, world, shared)
+        try checkChain(call, account: account, delegates: delegates, for: "getAccessToken", world, shared)
         let issued = shared.tokens.issue(to: account, scopes: scopes, lifetime: lifetime, now: world.now)
         return .json([
             "accessToken": .string(issued.token), "expireTime": .string(issued.expires.wholeSeconds.description),
@@ -50,8 +52,20 @@ struct IAMCredentialsAPI: CloudAPI {
             throw .invalidField("audience", "The audience must not be empty.")
         }
         let delegates = (body["delegates"]?.arrayValue ?? []).compactMap(\.stringValue)
-        try checkChain(call, account: call["account"], delegates: delegates, world, shared)
+        try checkChain(call, account: call["account"], delegates: delegates, for: "getOpenIdToken", world, shared)
         return shared.tokens.issueIdentity(to: call["account"], audience: audience, now: world.now)
+    }
+
+    private func sign(
+        _ body: JSONValue, _ call: APICall, _ delegates: [String], _ world: CloudWorld, _ shared: SharedState
+    ) throws(CloudError) -> HTTPReply {
+        guard let payload = body["payload"]?.stringValue.flatMap({ Base64.decode($0) }), !payload.isEmpty else {
+            throw .invalidField("payload", "The bytes to sign are required.")
+        }
+        try checkChain(call, account: call["account"], delegates: delegates, for: "signBlob", world, shared)
+        return .json([
+            "keyId": .string(SigningKey.id), "signedBlob": .string(Base64.encode(SigningKey.signature(of: payload))),
+        ])
     }
 
     /// Up to an hour, as long as no organisation policy extends it.
@@ -69,7 +83,8 @@ struct IAMCredentialsAPI: CloudAPI {
     /// The caller must be allowed to act as the first delegate, each delegate as the next, the last as the account. A
     /// caller who is not known (credentials are not checked) may do what he likes; the chain is checked all the same.
     private func checkChain(
-        _ call: APICall, account: String, delegates: [String], _ world: CloudWorld, _ shared: SharedState
+        _ call: APICall, account: String, delegates: [String], for right: String, _ world: CloudWorld,
+        _ shared: SharedState
     ) throws(CloudError) {
         var actor = shared.caller(call, now: world.now)
         for (index, delegate) in (delegates + ["projects/-/serviceAccounts/\(account)"]).enumerated() {
@@ -83,7 +98,7 @@ struct IAMCredentialsAPI: CloudAPI {
             }
             if known.isDisabled { throw .failedPrecondition("Service account \(email) is disabled.") }
             if let actor, !shared.identities.mayAct(actor, as: email, at: world.now) {
-                throw .permissionDenied("iam.serviceAccounts.getAccessToken", resource: nil)
+                throw .permissionDenied("iam.serviceAccounts.\(right)", resource: nil)
             }
             actor = email
         }
