@@ -212,7 +212,8 @@ struct OperatorProcess: Sendable {
         manager.add(
             GCSArtifactController(
                 configuration: configuration, kubernetes: kubernetes, storage: storage, cache: manager.cache,
-                clock: clock, signing: signing(google, kubernetes: kubernetes)),
+                clock: clock, otherUses: ModelEndpoint.uses(kubernetes),
+                signing: signing(google, kubernetes: kubernetes)),
             options: controllerOptions)
         manager.add(
             ModelEndpointController(

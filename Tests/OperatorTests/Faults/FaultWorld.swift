@@ -153,6 +153,7 @@ final class FaultWorld: @unchecked Sendable {
             compute: ComputeClient(google), cache: cache, clock: environment.clock)
         let artifacts = GCSArtifactController(
             configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall,
+            otherUses: ModelEndpoint.uses(client),
             signing: URLSigning(IAMCredentialsClient(google)) { _ in "sandbox@sandbox-project.iam.gserviceaccount.com" }
         )
         let endpoints = ModelEndpointController(

@@ -82,6 +82,23 @@ extension Workflow {
                 try await world.expectEndpoint("v1 serves again") { $0?.serves("v1") == true }
             }),
         Workflow(
+            name: "the model stays while it is served", setting: "endpoint", make: endpointWorld(),
+            story: { world in
+                try await world.createModel()
+                try await world.publish("v1")
+                try await world.createEndpoint()
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.patchArtifact(["spec": ["deletionPolicy": "DeleteBucket"]], of: "model")
+                let confirmation: JSONValue = ["trainyard.dev/confirm-deletion": "model"]
+                try await world.patchArtifact(["metadata": ["annotations": confirmation]], of: "model")
+                try await world.admin.delete(world.reference(GCSArtifact.resourceType, "model"))
+                try await world.expectArtifact("in use", named: "model") {
+                    $0?.status?.conditions.first(ofType: "Stalled")?.message.contains("ModelEndpoint digits") == true
+                }
+                try await world.deleteEndpoint()
+                try await world.expectArtifact("nothing", named: "model") { $0 == nil }
+            }),
+        Workflow(
             name: "delete while deploying", setting: "endpoint", make: endpointWorld(),
             story: { world in
                 try await world.createModel()
