@@ -185,7 +185,8 @@ final class TransferFolders: Sendable {
         for index in 0..<count {
             // No two are the same.
             for (place, byte) in String(index).utf8.enumerated() where place < size { noise[place] = byte }
-            try Self.write(noise, to: "\(source)/\(Self.name(index))")
+            // On the disk: what is still to be written of this would be a push's time.
+            try Self.write(noise, to: "\(source)/\(Self.name(index))", syncs: true)
         }
         return size * count
     }
