@@ -76,8 +76,19 @@ struct PendingBlob: Sendable {
 
     fileprivate init(_ store: BlobStore) { self.store = store }
 
-    /// - Throws: 503 when the disk is full or cannot be written.
+    /// What is written and hashed at once: it is still in the processor's cache for the second.
+    private static let pieceBytes = 64 << 10
+
+    /// - Throws: 503 when the disk is full or cannot be written; `size` tells what was kept.
     mutating func append(_ more: ArraySlice<UInt8>) throws(CloudError) {
+        var rest = more
+        while !rest.isEmpty {
+            try append(piece: rest.prefix(Self.pieceBytes))
+            rest = rest.dropFirst(Self.pieceBytes)
+        }
+    }
+
+    private mutating func append(piece more: ArraySlice<UInt8>) throws(CloudError) {
         if store.directory == nil {
             bytes += more
         } else {

@@ -67,7 +67,8 @@ extension StorageAPI {
         do throws(CloudError) {
             try pending.append(bytes)
         } catch {
-            state.withLock { $0.storage.sessions[id]?.size = kept }
+            let size = pending.size
+            state.withLock { $0.storage.sessions[id]?.size = size }
             throw error
         }
         if context.chunkLimit != nil { return .lost }
