@@ -127,13 +127,25 @@ import Testing
         try await world.createBucket()
         // The source gives other bytes the second time: what the checksum was made of is not what is sent.
         let first = Once()
-        let source = UploadSource(size: 3) { _, _ in first.isFirst ? [1, 2, 3] : [1, 2, 4] }
+        let source = UploadSource(size: 600_000) { _, count in
+            [UInt8](repeating: first.isFirst ? 1 : 2, count: count)
+        }
         let error = await failure { () async throws(APIError) in
             try await world.storage.upload(source, to: "o", in: "bucket")
         }
         #expect(error?.code == .invalid)
         #expect(error?.message.contains("CRC32C") == true)
         #expect(world.cloud.objectNames(bucket: "bucket").isEmpty)
+    }
+
+    @Test func `what goes in one request is read once: its checksum is of what is sent`() async throws {
+        let world = CloudWorld()
+        try await world.createBucket()
+        let first = Once()
+        let source = UploadSource(size: 3) { _, _ in first.isFirst ? [1, 2, 3] : [1, 2, 4] }
+        let object = try await world.storage.upload(source, to: "o", in: "bucket")
+        #expect(object.crc32c == CRC32C(of: [1, 2, 3]).base64)
+        #expect(try world.cloud.readObject(bucket: "bucket", name: "o") == [1, 2, 3])
     }
 
     @Test func `a reply with another checksum is an error`() async throws {

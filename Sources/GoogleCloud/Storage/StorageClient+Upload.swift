@@ -56,10 +56,15 @@ extension StorageClient {
         try NameKind.bucket.check(bucket, operation: Self.insert)
         try NameKind.object.check(name, operation: Self.insert)
         var upload = Upload(source: source, name: name, bucket: bucket, options: options, crc32c: "")
-        upload.crc32c = try await checksum(source)
-        let object =
-            source.size > Int64(transfers.resumableThresholdBytes)
-            ? try await resumable(upload) : try await multipart(upload)
+        let object: StorageObject
+        if source.size > Int64(transfers.resumableThresholdBytes) {
+            upload.crc32c = try await checksum(source)
+            object = try await resumable(upload)
+        } else {
+            let bytes = try await read(source, offset: 0, count: Int(source.size))
+            upload.crc32c = CRC32C(of: bytes).base64
+            object = try await multipart(upload, bytes)
+        }
         guard object.size == source.size, object.crc32c == upload.crc32c else {
             throw APIError(
                 .malformedResponse, operation: Self.insert,
@@ -144,8 +149,8 @@ extension StorageClient {
 
     // MARK: One request
 
-    private func multipart(_ upload: Upload) async throws(APIError) -> StorageObject {
-        let call = try await multipartCall(upload)
+    private func multipart(_ upload: Upload, _ bytes: [UInt8]) async throws(APIError) -> StorageObject {
+        let call = try multipartCall(upload, bytes)
         var attempt = 0
         while true {
             do throws(APIError) {
@@ -159,9 +164,8 @@ extension StorageClient {
         }
     }
 
-    private func multipartCall(_ upload: Upload) async throws(APIError) -> GoogleCall {
+    private func multipartCall(_ upload: Upload, _ media: [UInt8]) throws(APIError) -> GoogleCall {
         let boundary = "part-\(String(UInt64.random(in: .min ... .max), radix: 36))-\(upload.crc32c.utf8.count)"
-        let media = try await read(upload.source, offset: 0, count: Int(upload.source.size))
         var body: [UInt8] = []
         body.reserveCapacity(media.count + 1024)
         body += "--\(boundary)\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n".utf8

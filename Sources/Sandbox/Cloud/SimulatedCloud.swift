@@ -48,19 +48,24 @@ public final class SimulatedCloud: OptionServing {
         }
         if let refusal = inspect(request) { return refusal }
         let now = configuration.clock.now
-        return state.withLock { state in
+        let outcome: StorageAPI.Outcome = state.withLock { state in
             advance(&state, to: now)
-            if let reply = serviceReply(request, &state, now) { return reply }
+            if let reply = serviceReply(request, &state, now) { return .reply(reply) }
             guard let service = service(of: request) else {
-                return CloudError(
-                    status: 404, reason: "NOT_FOUND", message: "The sandbox does not simulate this Google API."
-                ).rpcReply
+                return .reply(
+                    CloudError(
+                        status: 404, reason: "NOT_FOUND", message: "The sandbox does not simulate this Google API."
+                    ).rpcReply)
             }
-            if let refusal = refusal(request, isStorage: service == .storage, state, now) { return refusal }
+            if let refusal = refusal(request, isStorage: service == .storage, state, now) { return .reply(refusal) }
             return switch service {
-            case .container: containerReply(request, &state, now)
-            case .storage: storageReply(request, options, &state, now)
+            case .container: .reply(containerReply(request, &state, now))
+            case .storage: storageOutcome(request, options, &state, now)
             }
+        }
+        return switch outcome {
+        case .reply(let reply): reply
+        case .write(let upload): storage.reply(to: upload, state)
         }
     }
 
@@ -134,9 +139,9 @@ public final class SimulatedCloud: OptionServing {
         }
     }
 
-    private func storageReply(
+    private func storageOutcome(
         _ request: HTTPRequest, _ options: ServingOptions, _ state: inout State, _ now: Timestamp
-    ) -> HTTPReply {
+    ) -> StorageAPI.Outcome {
         do throws(CloudError) {
             let call = try StorageCall(request)
             state.callCounts[call.method, default: 0] += 1
@@ -150,7 +155,7 @@ public final class SimulatedCloud: OptionServing {
             }
             return try storage.perform(call, context, state: &state.storage)
         } catch {
-            return error.storageReply
+            return .reply(error.storageReply)
         }
     }
 }

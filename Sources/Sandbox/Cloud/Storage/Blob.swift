@@ -76,12 +76,23 @@ struct PendingBlob: Sendable {
 
     fileprivate init(_ store: BlobStore) { self.store = store }
 
-    /// - Throws: 503 when the disk is full or cannot be written.
+    /// What is written and hashed at once: it is still in the processor's cache for the second.
+    private static let pieceBytes = 64 << 10
+
+    /// - Throws: 503 when the disk is full or cannot be written; `size` tells what was kept.
     mutating func append(_ more: ArraySlice<UInt8>) throws(CloudError) {
+        var rest = more
+        while !rest.isEmpty {
+            try append(piece: rest.prefix(Self.pieceBytes))
+            rest = rest.dropFirst(Self.pieceBytes)
+        }
+    }
+
+    private mutating func append(piece more: ArraySlice<UInt8>) throws(CloudError) {
         if store.directory == nil {
             bytes += more
         } else {
-            try openedFile().append(more)
+            try openedFile().write(more, at: size)
         }
         checksums.update(more)
         size += Int64(more.count)
@@ -119,7 +130,7 @@ struct BlobStore: Sendable {
     fileprivate func newFile() throws(CloudError) -> BlobFile {
         guard let directory else { throw BlobStore.failure("written: it has no directory") }
         let path = "\(directory)/blob-\(String(UInt64.random(in: .min ... .max), radix: 36))"
-        let flags = O_CREAT | O_EXCL | O_RDWR | O_APPEND | O_CLOEXEC
+        let flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC
         var descriptor = open(path, flags, 0o600)
         if descriptor < 0, errno == ENOENT {
             BlobStore.makeDirectory(directory)
@@ -147,7 +158,7 @@ struct BlobStore: Sendable {
 
 /// A file that is written; it goes with its last reference unless it was kept.
 private final class BlobFile: @unchecked Sendable {
-    // Sendable: the owner is one `PendingBlob`, which is only used under `SimulatedCloud`'s lock.
+    // Sendable: the owner is one `PendingBlob`, which one request has at a time (`UploadBytes`, or its own variable).
     let path: String
     private let descriptor: Int32
     private var isKept = false
@@ -163,11 +174,13 @@ private final class BlobFile: @unchecked Sendable {
         unlink(path)
     }
 
-    func append(_ bytes: ArraySlice<UInt8>) throws(CloudError) {
+    /// What an earlier write that failed left behind `offset` is written over.
+    func write(_ bytes: ArraySlice<UInt8>, at offset: Int64) throws(CloudError) {
         let isWhole = bytes.withUnsafeBytes { buffer in
             var done = 0
             while done < buffer.count {
-                let count = write(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done)
+                let count = pwrite(
+                    descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset) + done)
                 if count < 0, errno == EINTR { continue }
                 if count <= 0 { return false }
                 done += count

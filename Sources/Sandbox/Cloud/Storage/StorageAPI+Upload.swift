@@ -4,7 +4,7 @@ internal import HTTP
 extension StorageAPI {
     func insertObject(
         _ bucketName: String, _ context: Context, _ state: inout StorageState
-    ) throws(CloudError) -> HTTPReply {
+    ) throws(CloudError) -> Outcome {
         let bucket = try bucket(bucketName, context, state)
         let request = context.request
         var attributes: JSONValue = [:]
@@ -33,24 +33,20 @@ extension StorageAPI {
         let live = bucket.object(name)
         try preconditions.check(generation: live?.generation ?? 0, metageneration: live?.metageneration ?? 0)
         if let hash = request.headers["X-Goog-Hash"] { Self.read(hash: hash, into: &attributes) }
+        let session = UploadSession(
+            bucket: bucketName, name: name, attributes: attributes, preconditions: preconditions,
+            bytes: UploadBytes(store.pending()), started: context.now)
         if request.url.queryValue("uploadType") == "resumable" {
-            return try startSession(
-                UploadSession(
-                    bucket: bucketName, name: name, attributes: attributes, preconditions: preconditions,
-                    blob: store.pending(), started: context.now), context, &state)
+            return .reply(startSession(session, context, &state))
         }
         try checkSpace(media.count, state)
-        var pending = store.pending()
-        try pending.append(media)
-        let session = UploadSession(
-            bucket: bucketName, name: name, attributes: attributes, preconditions: preconditions, blob: pending,
-            started: context.now)
-        return .json(try finish(session, context, &state))
+        state.bytesUnderWay += Int64(media.count)
+        return .write(UploadWrite(context: context, content: .object(session, media)))
     }
 
     private func startSession(
         _ session: UploadSession, _ context: Context, _ state: inout StorageState
-    ) throws(CloudError) -> HTTPReply {
+    ) -> HTTPReply {
         let id = state.nextSessionID(now: context.now)
         state.sessions[id] = session
         let location = HTTPURL(
@@ -64,36 +60,26 @@ extension StorageAPI {
     private static let chunkMultiple: Int64 = 256 << 10
     private static let sessionLifetime: Duration = .seconds(7 * 86400)
 
+    /// A chunk or a query: it goes on when its session's earlier requests are done.
     func upload(
         _ id: String, _ context: Context, _ state: inout StorageState
-    ) throws(CloudError) -> HTTPReply {
-        guard let started = state.sessions[id]?.started else {
+    ) throws(CloudError) -> UploadWrite {
+        let session = try session(id, context, &state)
+        return UploadWrite(context: context, content: .chunk(id, session.bytes, try ContentRange(context.request)))
+    }
+
+    func session(
+        _ id: String, _ context: Context, _ state: inout StorageState
+    ) throws(CloudError) -> UploadSession {
+        guard let session = state.sessions[id] else {
             throw Self.missingSession(isLost: state.lostSessions.contains(id))
         }
-        guard context.now < started + Self.sessionLifetime else {
+        guard context.now < session.started + Self.sessionLifetime else {
             state.sessions[id] = nil
             state.lostSessions.insert(id)
             throw Self.missingSession(isLost: true)
         }
-        let range = try ContentRange(context.request)
-        let bytes = try newBytes(range, kept: state.sessions[id]?.blob.size ?? 0, context)
-        try checkSpace(bytes.count, state)
-        try state.sessions[id]?.blob.append(bytes)  // In place: a copy would cost the whole upload with every chunk.
-        if context.chunkLimit != nil { return .lost }
-        let size = state.sessions[id]?.blob.size ?? 0
-        guard range.total == size else {
-            if range.total.map({ size > $0 }) == true {
-                throw Self.invalid("The upload has more bytes than it said.", location: "Content-Range")
-            }
-            return Self.incomplete(size)
-        }
-        guard let session = state.sessions.removeValue(forKey: id) else { throw Self.missingSession(isLost: true) }
-        do throws(CloudError) {
-            return .json(try finish(session, context, &state))
-        } catch {
-            state.lostSessions.insert(id)
-            throw error
-        }
+        return session
     }
 
     func cancelUpload(_ id: String, _ state: inout StorageState) throws(CloudError) -> HTTPReply {
@@ -105,7 +91,7 @@ extension StorageAPI {
     }
 
     /// The bytes that are new. A chunk may begin before what has been kept, but not behind it.
-    private func newBytes(
+    func newBytes(
         _ range: ContentRange, kept: Int64, _ context: Context
     ) throws(CloudError) -> ArraySlice<UInt8> {
         guard let bytes = range.bytes else { return [] }
@@ -125,13 +111,13 @@ extension StorageAPI {
         return context.chunkLimit.map { new.prefix($0) } ?? new
     }
 
-    private static func incomplete(_ kept: Int64) -> HTTPReply {
+    static func incomplete(_ kept: Int64) -> HTTPReply {
         var headers: HTTPHeaders = ["Content-Length": "0"]
         if kept > 0 { headers["Range"] = "bytes=0-\(kept - 1)" }
         return HTTPReply(status: 308, headers: headers)
     }
 
-    private static func missingSession(isLost: Bool) -> CloudError {
+    static func missingSession(isLost: Bool) -> CloudError {
         isLost
             ? CloudError(status: 410, reason: "gone", message: "The upload session is gone.")
             : CloudError(status: 404, reason: "notFound", message: "No such upload session.")
@@ -139,14 +125,13 @@ extension StorageAPI {
 
     // MARK: The object
 
-    private func finish(
-        _ session: UploadSession, _ context: Context, _ state: inout StorageState
+    func finish(
+        _ session: UploadSession, _ pending: inout PendingBlob, _ context: Context, _ state: inout StorageState
     ) throws(CloudError) -> JSONValue {
         let bucket = try bucket(session.bucket, context, state)
         let live = bucket.object(session.name)
         try session.preconditions.check(
             generation: live?.generation ?? 0, metageneration: live?.metageneration ?? 0)
-        var pending = session.blob
         if let live, !bucket.isVersioned { try bucket.checkRemovable(live, now: context.now) }
         let blob = try pending.finished()
         var attributes = session.attributes
@@ -195,7 +180,7 @@ extension StorageAPI {
 }
 
 /// `Content-Range` of an upload: `bytes 0-262143/*`, `bytes */1000`; absent means the whole object.
-private struct ContentRange {
+struct ContentRange: Sendable {
     /// Nil for a status query.
     var bytes: Range<Int64>?
     /// Nil while it is not known.

@@ -33,23 +33,32 @@ struct StorageAPI: Sendable {
         store = BlobStore(directory: configuration.stateDirectory.map { "\($0)/objects" })
     }
 
-    /// Does it.
+    /// What a request comes to.
+    enum Outcome: Sendable {
+        case reply(HTTPReply)
+        /// Its bytes are to be written and hashed, without the state's lock; then it goes on.
+        case write(UploadWrite)
+
+        static func json(_ value: JSONValue) -> Outcome { .reply(.json(value)) }
+    }
+
+    /// Does it, or all of it that comes before an upload's bytes.
     func perform(
         _ call: StorageCall, _ context: Context, state: inout StorageState
-    ) throws(CloudError) -> HTTPReply {
+    ) throws(CloudError) -> Outcome {
         switch call {
         case .listBuckets: .json(try listBuckets(context, state))
         case .insertBucket: .json(try insertBucket(context, &state))
         case .bucket(let name): .json(try getBucket(name, context, state))
         case .patchBucket(let name): .json(try patchBucket(name, context, &state))
-        case .deleteBucket(let name): try deleteBucket(name, context, &state)
+        case .deleteBucket(let name): .reply(try deleteBucket(name, context, &state))
         case .listObjects(let bucket): .json(try listObjects(bucket, context, state))
         case .object(let bucket, let name): .json(try object(bucket, name, context, state).json)
-        case .media(let bucket, let name): try media(try object(bucket, name, context, state).object, context)
-        case .deleteObject(let bucket, let name): try deleteObject(bucket, name, context, &state)
+        case .media(let bucket, let name): .reply(try media(try object(bucket, name, context, state).object, context))
+        case .deleteObject(let bucket, let name): .reply(try deleteObject(bucket, name, context, &state))
         case .insertObject(let bucket): try insertObject(bucket, context, &state)
-        case .upload(let session): try upload(session, context, &state)
-        case .cancelUpload(let session): try cancelUpload(session, &state)
+        case .upload(let session): .write(try upload(session, context, &state))
+        case .cancelUpload(let session): .reply(try cancelUpload(session, &state))
         case .patchObject(let bucket, let name): .json(try patchObject(bucket, name, context, &state))
         case .restoreObject(let bucket, let name): .json(try restoreObject(bucket, name, context, &state))
         case .compose(let bucket, let name): .json(try compose(bucket, name, context, &state))
@@ -63,7 +72,7 @@ struct StorageAPI: Sendable {
         case .listNotifications(let bucket): .json(try listNotifications(bucket, context, state))
         case .insertNotification(let bucket): .json(try insertNotification(bucket, context, &state))
         case .notification(let bucket, let id): .json(try notification(bucket, id, context, state))
-        case .deleteNotification(let bucket, let id): try deleteNotification(bucket, id, context, &state)
+        case .deleteNotification(let bucket, let id): .reply(try deleteNotification(bucket, id, context, &state))
         }
     }
 

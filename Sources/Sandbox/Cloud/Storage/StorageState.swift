@@ -1,9 +1,12 @@
 internal import Encoding
+internal import Synchronization
 
 /// Buckets, objects and upload sessions as values. What requests do to them is in `StorageAPI`.
 struct StorageState: Sendable {
     var buckets: [String: StoredBucket] = [:]
     var sessions: [String: UploadSession] = [:]
+    /// Of uploads in one request, which are being written.
+    var bytesUnderWay: Int64 = 0
     /// Sessions that were cancelled or given up: they answer 410.
     var lostSessions: Set<String> = []
     /// Deleted buckets that can be restored.
@@ -42,7 +45,7 @@ struct StorageState: Sendable {
 
     /// Versions, those that can be restored left out, and unfinished uploads together.
     var usedBytes: Int64 {
-        buckets.values.reduce(0) { $0 + $1.usedBytes } + sessions.values.reduce(0) { $0 + $1.blob.size }
+        buckets.values.reduce(bytesUnderWay) { $0 + $1.usedBytes } + sessions.values.reduce(0) { $0 + $1.size }
     }
 }
 
@@ -162,6 +165,16 @@ struct UploadSession: Sendable {
     var name: String
     var attributes: JSONValue
     var preconditions: Preconditions
-    var blob: PendingBlob
+    var bytes: UploadBytes
+    /// Of `bytes`, and what a request is just adding.
+    var size: Int64 = 0
     var started: Timestamp
+}
+
+/// The bytes of an upload. They have their own lock, so that no other request waits while they are written and hashed;
+/// requests of one session wait for each other. Whoever has it may take `SimulatedCloud`'s lock, never the other way.
+final class UploadBytes: Sendable {
+    let pending: Mutex<PendingBlob>
+
+    init(_ pending: PendingBlob) { self.pending = Mutex(pending) }
 }
