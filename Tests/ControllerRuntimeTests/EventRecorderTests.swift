@@ -68,9 +68,10 @@ import Testing
         }
         interceptor.before { $0.isRequest("POST events") ? .failure(503, "ServiceUnavailable") : nil }
         recorder.record(event, regarding: reference(3))
-        for _ in 0..<2 {
+        // By no more than each wait: a longer step could end the second one too, before it is seen.
+        for seconds in [1, 2] {
             try await eventually("it waits") { cluster.clock.sleeperCount == 1 }
-            cluster.clock.advance(by: .seconds(30))
+            cluster.clock.advance(by: .seconds(seconds))
         }
         try await eventually("it is lost") { reports.all == ["lost forbidden": 1, "lost unavailable": 1] }
         recorder.finish()
