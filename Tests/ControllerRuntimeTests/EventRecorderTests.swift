@@ -94,6 +94,16 @@ import Testing
         #expect(await exit == .stopped)
     }
 
+    @Test func `an end that comes before the beginning is an end all the same`() async throws {
+        let cluster = try await WidgetCluster()
+        let recorder = recorder(cluster, cluster.server, Reports())
+        recorder.begin()
+        recorder.record(event, regarding: reference(1))
+        recorder.finish()
+        await recorder.run()
+        #expect(try await cluster.admin.list(EventObject.resourceType).items.count == 1)
+    }
+
     @Test func `what waits is sent before the end`() async throws {
         let world = try await Replicas()
         let (manager, _) = world.replica("a", isElected: false)
