@@ -82,6 +82,7 @@ public final class ControllerLoop<C: Controller>: Sendable {
 
     /// Works until `stop` was called and the rounds in progress are over and their events sent, or the task is cancelled.
     public func run() async {
+        recorder.begin()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.recorder.run() }
             await work()

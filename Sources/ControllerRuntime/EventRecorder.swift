@@ -52,9 +52,11 @@ final class EventRecorder: Sendable {
         wake.raise()
     }
 
+    /// Before each `run`, and in order with `finish`: a `run` that begins after its `finish` must end all the same.
+    func begin() { state.withLock { $0.isFinished = false } }
+
     /// Sends until `finish` was called and nothing waits, or the task is cancelled.
     func run() async {
-        state.withLock { $0.isFinished = false }
         while !Task.isCancelled {
             if let command = takeFirst() {
                 await deliver(command, tries: state.withLock(\.isFinished) ? 1 : Self.tryCount)

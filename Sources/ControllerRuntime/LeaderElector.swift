@@ -68,12 +68,26 @@ public final class LeaderElector: Sendable {
     /// Gives the lease back on a clean stop. Closes the gate first: nothing may be changed afterwards.
     public func release() async {
         gate.close()
-        let now = clock.now
-        guard let lease = state.withLock({ $0.released(now: now) }) else { return }
+        let end = clock.uptime + requestTimeout
         do throws(APIError) {
-            _ = try await send(lease, isNew: false, until: clock.uptime + requestTimeout)
+            if try await isReleased(until: end) { return }
+            let (read, seenAt) = (try await read(until: end), clock.uptime)
+            state.withLock { $0.leaseRead(read, uptime: seenAt) }
+            _ = try await isReleased(until: end)  // If not again, somebody else writes it: not ours.
         } catch {
             environment.report(.leaseFailed(error))  // It expires by itself.
+        }
+    }
+
+    /// False when the lease is not as we know it: the stop cut off a renewal that was carried out, or it was taken.
+    private func isReleased(until end: Duration) async throws(APIError) -> Bool {
+        let now = clock.now
+        guard let lease = state.withLock({ $0.released(now: now) }) else { return true }
+        do throws(APIError) {
+            _ = try await send(lease, isNew: false, until: end)
+            return true
+        } catch  where error.code == .conflict {
+            return false
         }
     }
 

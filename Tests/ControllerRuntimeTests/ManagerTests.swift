@@ -80,6 +80,32 @@ import Testing
         #expect(await secondExit == .stopped)
     }
 
+    @Test(arguments: ["a", "thief"])
+    func `a stop during a renewal that was carried out frees the lease, and only an own one`(holder: String)
+        async throws
+    {
+        let world = try await Replicas()
+        let (manager, interceptor) = world.replica("a")
+        async let exit = manager.run()
+        try await world.advance(until: "a leads") { manager.isLeading }
+        let renewalCount = Mutex(0)
+        interceptor.after { request in
+            guard request.isRequest("PUT leases/trainyard-operator") else { return nil }
+            let isFirst = renewalCount.withLock { count in
+                count += 1
+                return count == 1
+            }
+            return isFirst ? .failure(504, "Timeout") : nil
+        }
+        try await world.advance(until: "a reply is lost") { renewalCount.withLock { $0 } == 1 }
+        let lease = ObjectReference(type: Lease.resourceType, namespace: "ns", name: "trainyard-operator")
+        try await world.cluster.admin.mergePatch(lease, ["spec": ["holderIdentity": .string(holder)]])
+        manager.stop()
+        #expect(await exit == .stopped)
+        let left = try await world.cluster.admin.find(Lease.self, namespace: "ns", name: lease.name)?.spec
+        #expect(left?.holderIdentity == (holder == "a" ? "" : holder))
+    }
+
     @Test func `a leader that cannot renew stops changing things before another may lead`() async throws {
         let world = try await Replicas()
         let (first, firstRequests) = world.replica("a")

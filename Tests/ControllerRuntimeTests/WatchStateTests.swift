@@ -59,6 +59,16 @@ private func watching(_ version: String = "5", streams: Bool = false) -> WatchSt
         #expect(state.watchFailed(expired, after: .zero, random: 0.5) == .stream)
     }
 
+    @Test func `initial events that break off each time after an object came are asked for more slowly each time`() {
+        var state = WatchState(backoff: backoff)
+        _ = state.start()
+        for milliseconds in [500, 1000] {
+            state.eventReceived(resourceVersion: "3")
+            #expect(state.watchEnded(after: .seconds(2), random: 0.5) == .wait(.milliseconds(milliseconds)))
+            #expect(state.waitEnded() == .stream)
+        }
+    }
+
     @Test func `a list that is older than what was seen is asked for again, and believed the third time`() {
         var state = WatchState(streams: false, backoff: backoff)
         _ = state.start()

@@ -101,6 +101,16 @@ extension WorkQueue {
         #expect(queue.take() == "a")
     }
 
+    @Test func `a new object of a forgotten name begins with the shortest delay, and with no time of the old one`() {
+        var queue = WorkQueue(retryBackoff: Backoff(initial: .seconds(1), maximum: .seconds(4)))
+        for _ in 0..<3 { _ = queue.failed(key("a"), random: 1) }
+        queue.add(key("a"), due: .seconds(4))
+        queue.forget(key("a"))
+        #expect(queue.nextDue() == nil)
+        #expect(queue.failureCount(key("a")) == 0)
+        #expect(queue.failed(key("a"), random: 1) == .seconds(1))
+    }
+
     @Test func `namespaces take turns, whatever they have waiting`() {
         var queue = WorkQueue()
         queue.put("a/1", "a/2", "a/3", "b/1", "a/4", "c/1", "b/2")
