@@ -62,14 +62,6 @@ extension ModelEndpoint {
             public var time: Timestamp?
         }
 
-        public struct Drift: Codable, Sendable, Hashable {
-            public var path: String
-            public var desired: String?
-            public var observed: String?
-            public var action: String
-            public var time: Timestamp?
-        }
-
         public struct Cost: Codable, Sendable, Hashable {
             public var currencyCode: String?
             public var hourlyRate: String?
@@ -91,7 +83,9 @@ extension ModelEndpoint {
         @OrEmpty public var invokers: [String]
         /// Of what the service was last seen to follow: a difference from then on is drift.
         public var settingsHash: String?
-        @OrEmpty public var drift: [Drift]
+        /// Since when the service's settings are being set to what is described; nil while they are so.
+        public var updateStartTime: Timestamp?
+        @OrEmpty public var drift: [SettingDrift]
         public var cost: Cost?
         @OrEmpty public var resources: [CloudResource]
 
@@ -117,6 +111,7 @@ extension ModelEndpoint {
             status.rejectedModels = rejectedModels
             status.invokers = invokers
             status.settingsHash = settingsHash
+            status.updateStartTime = updateStartTime
             status.resources = resources
             return status
         }

@@ -58,6 +58,7 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
     case analysisFailed = "AnalysisFailed"
     case modelChanged = "ModelChanged"
     case progressDeadlineExceeded = "ProgressDeadlineExceeded"
+    case settingRefused = "SettingRefused"
     // Settings that are only watched.
     case applied = "Applied"
     case drifted = "Drifted"
@@ -75,6 +76,7 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
         case .rolledBack, .revisionFailed, .smokeTestFailed, .analysisFailed, .modelChanged:
             "Publish another version or change spec.predictor: the same is not tried again."
         case .progressDeadlineExceeded: "Read the revision's log; raise rollout.progressDeadlineSeconds if it is slow."
+        case .settingRefused: "Describe the setting as Cloud Run keeps it, or see who sets it back."
         case .awaitingPromotion: "Annotate the object with trainyard.dev/promote=REVISION."
         default: nil
         }

@@ -38,6 +38,11 @@ enum ModelEndpointPlan {
 
     /// Decides, and derives the rest of the status from the decision.
     static func plan(_ observation: Observation) -> Plan<ModelEndpoint.Status, ModelEndpointAction> {
+        var observation = observation
+        if observation.status.observedGeneration != observation.endpoint.metadata.generation {
+            // Another description has its own time to be set.
+            observation.endpoint.status?.updateStartTime = nil
+        }
         let decision = rules.decide(observation)
         var status = decision.status
         status.observedGeneration = observation.endpoint.metadata.generation ?? 0
@@ -76,6 +81,7 @@ enum ModelEndpointPlan {
         if let hash = observation.target?.hash, let rejection = ModelEndpointRollout.rejection(of: hash, status) {
             return ModelEndpointRollout.rolledBack(rejection, status)
         }
+        if let refusal = ModelEndpointUpkeep.refusal(observation) { return refusal }
         if observation.spec.suspend { return .suspended }
         return status.active == nil ? .waiting(.deploying, "nothing serves yet") : .serving
     }
@@ -91,7 +97,7 @@ enum ModelEndpointPlan {
         if let service = observation.ownService, service.isReconciling {
             return ModelEndpointRollout.poll(observation, .waiting(.suspending, "waiting until no instance runs"))
         }
-        return Decision(status: status, situation: .suspended)
+        return Decision(status: status, situation: ModelEndpointUpkeep.refusal(observation) ?? .suspended)
     }
 
     // MARK: Rules on the spec

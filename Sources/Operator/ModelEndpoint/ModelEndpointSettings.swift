@@ -12,6 +12,9 @@ enum ModelEndpointSettings {
         var observed: String
         /// Of the patch.
         var field: String
+
+        /// Of who gets the requests.
+        var isWeight: Bool { field == "traffic" }
     }
 
     static let fields = ["labels", "ingress", "scaling", "traffic"]
@@ -23,7 +26,7 @@ enum ModelEndpointSettings {
         _ status: ModelEndpoint.Status, _ observation: Observation
     ) -> RunServiceConfiguration {
         var configuration = RunServiceConfiguration()
-        configuration.labels = ModelEndpointService.labels(
+        configuration.labels = Ownership.retainableLabels(
             observation.owner, clusterUID: observation.configuration.clusterUID)
         configuration.ingress = .known(ingress(observation.spec))
         configuration.scaling = scaling(observation.spec, hasServed: status.active != nil)
