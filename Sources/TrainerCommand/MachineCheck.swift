@@ -31,7 +31,7 @@ enum MachineCheck {
     }
 
     /// Bytes that this process can still get: of the machine, or of its control group where that is less.
-    private static func availableMemory() -> Int? {
+    static func availableMemory() -> Int? {
         let machine = text("/proc/meminfo").flatMap { memoryAvailable(meminfo: $0) }
         let group =
             groupAvailable(

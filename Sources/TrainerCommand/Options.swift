@@ -1,3 +1,4 @@
+import Glibc
 import Training
 import TrainingContract
 
@@ -26,20 +27,24 @@ struct Options: Sendable, Hashable {
     var isJSON = false
 
     static let help = """
-        usage: trainyard-trainer train [--data DIR] [--output DIR] [--set NAME=VALUE]... [--processes N]
+        usage: trainyard-trainer train [--model NAME|FILE] [--data DIR] [--output DIR] [--set NAME=VALUE]...
+                              [--processes N]
                trainyard-trainer serve --model DIR|gs://BUCKET/PREFIX/ [--port N] [flags]
                trainyard-trainer download --uri gs://BUCKET/PREFIX/ --to DIR
                trainyard-trainer selftest [--json]
                trainyard-trainer bench [--json]
                trainyard-trainer kernels
 
-        train     Trains the small convolutional network on a dataset of the MNIST family. In a pod of a TrainingJob
-                  all settings come by environment; by hand these flags name local folders:
+        train     Trains a model on a dataset of the MNIST family. In a pod of a TrainingJob all settings come by
+                  environment; by hand these flags name local folders:
 
+          --model NAME|FILE  cnn (two convolutions), mlp (three linear layers), or a file that describes one in JSON:
+                             {"layers": [{"type": "conv2d", "outChannels": 32}, {"type": "relu"}, {"type":
+                             "maxpool2d"}, {"type": "flatten"}, {"type": "linear", "outFeatures": 10}]}
           --data DIR         folder with train-images-idx3-ubyte.gz and the other three files, or with NumPy's
                              train-images.npy, train-labels.npy, test-images.npy and test-labels.npy
           --output DIR       folder for model.safetensors, metrics.json, progress.json and checkpoints/
-          --set NAME=VALUE   a hyperparameter: epochs, batchSize, gradientAccumulationSteps, learningRate,
+          --set NAME=VALUE   a hyperparameter: model, epochs, batchSize, gradientAccumulationSteps, learningRate,
                              learningRateSchedule (constant, linear, cosine), warmupSteps, minLearningRate,
                              optimizer (adam, adamw, sgd), beta1, beta2, momentum, nesterov, weightDecay,
                              maxGradNorm, seed, trainImages, testImages, threads
@@ -115,7 +120,7 @@ struct Options: Sendable, Hashable {
     }
 
     private static let flags: [Command: Set<String>] = [
-        .train: ["--data", "--output", "--set", "--processes"], .download: ["--uri", "--to"],
+        .train: ["--model", "--data", "--output", "--set", "--processes"], .download: ["--uri", "--to"],
         .serve: ServeOptions.flags,
     ]
 
@@ -127,6 +132,7 @@ struct Options: Sendable, Hashable {
         switch flag {
         case "--data": data = value
         case "--output": output = value
+        case "--model": setModel(value)
         case "--uri": uri = value
         case "--to": folder = value
         case "--processes":
@@ -137,6 +143,18 @@ struct Options: Sendable, Hashable {
             processes = count
         default: try setHyperparameter(value)
         }
+    }
+
+    /// Files by hand are those of the working folder.
+    private mutating func setModel(_ value: String) {
+        let isWhole = value.hasPrefix("{") || value.hasPrefix("/") || CloudStorage.isURI(value)
+        let folder = getcwd(nil, 0).map { path in
+            defer { free(path) }
+            return String(cString: path)
+        }
+        let model =
+            isWhole || ModelDescription.named[value] != nil ? value : "\(folder ?? "")/\(value)"
+        hyperparameters[TrainingEnvironment.hyperparameter("model")] = model
     }
 
     private mutating func setHyperparameter(_ assignment: String) throws(TrainingError) {

@@ -62,7 +62,36 @@ struct RunPlan: Sendable, Hashable {
 
     /// Every place that is not nil.
     var places: [String] {
-        [inputURI, outputURI] + [checkpointURI, resumeURI, progressURI].compactMap { $0 }
+        [inputURI, outputURI] + [checkpointURI, resumeURI, progressURI, modelURI].compactMap { $0 }
+    }
+
+    /// Where the model's description is; nil where the configuration holds its name or itself.
+    private var modelURI: String? {
+        let text = configuration.model
+        return text.hasPrefix("/") || CloudStorage.isURI(text) ? text : nil
+    }
+
+    /// The model to train, and what messages call it.
+    ///
+    /// - Throws: `.usage` when it is none, `.missingInput` when it is not where it should be.
+    func model(_ storage: TrainingStorage) async throws(TrainingError) -> (ModelDescription, name: String) {
+        let text = configuration.model
+        if let model = ModelDescription.named[text] { return (model, "the model \(text)") }
+        if text.hasPrefix("{") {
+            let name = "the hyperparameter model"
+            return (try ModelDescription(parsing: Array(text.utf8), name: name), name)
+        }
+        guard let uri = modelURI else {
+            throw TrainingError(
+                .usage,
+                "the hyperparameter model is \"\(text.prefix(100))\"; it must be one of "
+                    + ModelDescription.named.keys.sorted().joined(separator: ", ")
+                    + ", a description in JSON, or a place of one (an absolute path or gs://BUCKET/PATH)")
+        }
+        guard let bytes = try await storage.read(uri) else {
+            throw TrainingError(.missingInput, "there is no model description at \(uri)")
+        }
+        return (try ModelDescription(parsing: bytes, name: uri), uri)
     }
 
     private static func input(_ options: Options, _ environment: [String: String]) throws(TrainingError) -> String {

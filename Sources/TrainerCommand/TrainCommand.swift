@@ -25,8 +25,10 @@ struct TrainCommand: Sendable {
         log.info("data read", [.count: .integer(training.count), .path: .string(plan.inputURI)])
         let (reports, continuation) = AsyncStream.makeStream(
             of: ProgressReport.self, bufferingPolicy: .bufferingNewest(1))
+        let (model, modelName) = try await plan.model(storage)
         let session = try TrainingSession(
-            plan.configuration, context(reportingTo: continuation), training: training, test: test)
+            plan.configuration, context(reportingTo: continuation), model: model, modelName: modelName,
+            training: training, test: test)
         async let uploads: Void = upload(reports)
         let result = await Self.result(of: session)
         continuation.finish()
@@ -67,6 +69,7 @@ struct TrainCommand: Sendable {
         context.gracePeriodSeconds = plan.gracePeriodSeconds
         context.world = plan.world
         context.fault = plan.fault
+        context.availableMemoryBytes = MachineCheck.availableMemory()
         return context
     }
 

@@ -11,6 +11,8 @@ public struct TrainingConfiguration: Sendable, Hashable {
     /// The highest of the run; above 0, at most 10.
     public var learningRate: Float = 1e-3
     public var optimization = Optimization()
+    /// A name of `ModelDescription.named`, a description in JSON, or the place of one.
+    public var model = "cnn"
     /// At least 0. Weights and order follow from it.
     public var seed = 0
     /// Takes only the first images of the training set; nil: all.
@@ -27,6 +29,7 @@ public struct TrainingConfiguration: Sendable, Hashable {
     /// - Throws: `.usage` for a wrong value, an unknown name, or a name that is there twice with different values.
     public init(environment: [String: String]) throws(TrainingError) {
         let values = try Self.values(environment)
+        if let value = values["model"] { model = value.text }
         if let value = values["epochs"] { epochs = try value.integer(in: 1...10_000) }
         if let value = values["batchSize"] { batchSize = try value.integer(in: 1...4096) }
         if let value = values["gradientAccumulationSteps"] {
@@ -93,7 +96,8 @@ public struct TrainingConfiguration: Sendable, Hashable {
 
     /// All that there are, as users write them.
     static let names = [
-        "epochs", "batchSize", "gradientAccumulationSteps", "learningRate", "learningRateSchedule", "warmupSteps",
+        "model", "epochs", "batchSize", "gradientAccumulationSteps", "learningRate", "learningRateSchedule",
+        "warmupSteps",
         "minLearningRate", "optimizer", "beta1", "beta2", "momentum", "nesterov", "weightDecay", "maxGradNorm", "seed",
         "trainImages", "testImages", "threads",
     ]

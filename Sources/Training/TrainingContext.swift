@@ -22,6 +22,8 @@ public struct TrainingContext: Sendable {
     public var world = WorldPlace.alone
     /// Faults to play; for tests.
     public var fault: TrainingFault?
+    /// What this process may still take; nil: not known.
+    public var availableMemoryBytes: Int?
     public var storage: TrainingStorage
     /// Asked before every step: whether to write a checkpoint and stop.
     public var shouldStop: @Sendable () -> Bool

@@ -10,6 +10,8 @@ extension TrainingSession {
             seed: configuration.seed, batchSize: stepImages, trainImages: training.count,
             optimizer: configuration.optimization.algorithm == .adam
                 ? nil : configuration.optimization.algorithm.rawValue,
+            model: network.plan.description.layers == ModelDescription.cnn.layers
+                ? nil : network.plan.description.text,
             parameters: Dictionary(
                 uniqueKeysWithValues: network.parameters.parameters.map { ($0.name, $0.shape.extents) }))
     }
@@ -39,14 +41,13 @@ extension TrainingSession {
 
     /// Everything that must be the same in all processes, so that a refusal can say what is not.
     var fingerprint: String {
-        let layers = network.parameters.parameters.map { "\($0.name)\($0.shape)" }.joined(separator: " ")
-        return [
+        [
             "epochs \(configuration.epochs)", "batchSize \(configuration.batchSize)",
             "gradientAccumulationSteps \(configuration.gradientAccumulationSteps)",
             configuration.optimization.description,
             "learningRate \(configuration.learningRate)", "seed \(configuration.seed)",
             "\(training.count) training images \(training.checksum)", "\(test.count) test images \(test.checksum)",
-            "network \(CRC32C(of: Array(layers.utf8)).base64)",
+            "network \(CRC32C(of: Array(network.plan.description.text.utf8)).base64)",
         ].joined(separator: ", ")
     }
 
@@ -104,7 +105,7 @@ extension TrainingSession {
         let written = state
         let start = context.seconds()
         let uri = try await checkpoints(at: prefix).write(
-            runID: context.runID, identity: identity, state: written, model: network.parameters.model(),
+            runID: context.runID, identity: identity, state: written, model: network.model(),
             optimizer: network.parameters.optimizer())
         progress.lastCheckpoint = progress.checkpoint(step: written.step, uri: uri)
         progress.lastCheckpointState = written
@@ -147,7 +148,7 @@ extension TrainingSession {
     /// The model, then the metrics: who sees the metrics may rely on the model.
     func writeOutputs() async throws(TrainingError) {
         let storage = context.storage
-        let model = network.parameters.model().encoded()
+        let model = network.model().encoded()
         try await storage.write(context.outputURI + BucketLayout.model, model, "application/octet-stream")
         let metrics = MetricsFile.encoded(state.history)
         try await storage.write(context.outputURI + BucketLayout.metrics, metrics, "application/json")

@@ -14,7 +14,7 @@ public actor TrainingSession {
     let context: TrainingContext
     let training: ImageDataset
     let test: ImageDataset
-    let network: ConvolutionalNetwork
+    let network: Network
     private let backend: any Backend
     let world: World
     private let shards: BatchShards
@@ -31,27 +31,27 @@ public actor TrainingSession {
     private static let maximumPartsOfAPass = 8
     private let partsOfAPass: Int
 
-    /// The published network on a new CPU backend.
+    /// On a new CPU backend.
     ///
-    /// - Throws: `.badData` when the images are not what the network reads, `.unsupportedMachine` when the system gives
-    ///   no thread.
+    /// - Parameter model: whose shapes follow from the images.
+    /// - Throws: `.badData` when training and test images differ in size, `.usage` when the model does not fit them,
+    ///   `.unsupportedMachine` when the system gives no thread.
     public init(
-        _ configuration: TrainingConfiguration, _ context: TrainingContext, training: ImageDataset, test: ImageDataset
+        _ configuration: TrainingConfiguration, _ context: TrainingContext, model: ModelDescription = .cnn,
+        modelName: String = "the model", training: ImageDataset, test: ImageDataset
     ) throws(TrainingError) {
-        try self.init(
-            configuration, context, training: training, test: test, architecture: .init())
-    }
-
-    init(
-        _ configuration: TrainingConfiguration, _ context: TrainingContext, training: ImageDataset,
-        test: ImageDataset, architecture: ConvolutionalNetwork.Architecture
-    ) throws(TrainingError) {
-        for (dataset, name) in [(training, "training"), (test, "test")]
-        where dataset.height != architecture.height || dataset.width != architecture.width {
+        guard training.height == test.height, training.width == test.width else {
             throw TrainingError(
                 .badData,
-                "the \(name) images have \(dataset.height)×\(dataset.width) pixels, the network reads "
-                    + "\(architecture.height)×\(architecture.width)")
+                "the training images have \(training.height)×\(training.width) pixels, the test images "
+                    + "\(test.height)×\(test.width)")
+        }
+        let plan = try NetworkPlan(model, height: training.height, width: training.width, name: modelName)
+        guard plan.classes >= ImageDataset.classCount else {
+            throw TrainingError(
+                .usage,
+                "\(modelName): its last layer has \(plan.classes) features, and the data \(ImageDataset.classCount) "
+                    + "classes")
         }
         thread = try ThreadExecutor()
         self.configuration = configuration
@@ -68,7 +68,14 @@ public actor TrainingSession {
         let isAccumulating = configuration.gradientAccumulationSteps > 1
         let capacity = max(configuration.batchSize, isAccumulating ? largestPart : 0)
         partsOfAPass = min(Self.maximumPartsOfAPass, isAccumulating ? capacity / largestPart : .max)
-        network = ConvolutionalNetwork(architecture, capacity: capacity, backend: backend)
+        if let available = context.availableMemoryBytes, plan.memoryBytes(images: capacity) > available {
+            throw TrainingError(
+                .unsupportedMachine,
+                "\(modelName) with batches of \(capacity) images needs \(plan.memoryBytes(images: capacity) / 1_000_000) "
+                    + "MB of memory, and \(available / 1_000_000) MB are available: take a smaller batchSize (and "
+                    + "gradientAccumulationSteps), or a larger machine")
+        }
+        network = Network(plan, capacity: capacity, backend: backend)
         progress = ProgressMeter(
             context: context, configuration: configuration,
             stepsPerEpoch: (training.count + stepImages - 1) / stepImages, trainImages: training.count)

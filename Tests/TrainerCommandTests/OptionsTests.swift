@@ -34,6 +34,30 @@ struct OptionsTests {
         #expect(plan.runID == "local" && plan.attempt == 1)
     }
 
+    @Test func `a model is a name, a description, or the place of one`() async throws {
+        let text = #"{"layers": [{"type": "flatten"}, {"type": "linear", "outFeatures": 10}]}"#
+        let described = try ModelDescription(parsing: Array(text.utf8), name: "")
+        let storage = TrainingStorage(
+            read: { uri in uri == "gs://models/m.json" || uri == "/m.json" ? Array(text.utf8) : nil },
+            write: { _, _, _ in }, list: { _ in [] }, delete: { _ in })
+        func model(_ arguments: [String], _ environment: [String: String] = [:]) async throws -> ModelDescription {
+            let plan = try plan(arguments, pod.merging(environment) { $1 })
+            if environment["HP_MODEL"]?.hasPrefix("gs:") == true { #expect(plan.places.contains("gs://models/m.json")) }
+            return try await plan.model(storage).0
+        }
+        #expect(try await model([]) == .cnn)
+        #expect(try await model(["--model", "mlp"]) == .mlp)
+        #expect(try await model(["--model", "/m.json"]) == described)
+        #expect(try await model([], ["HP_MODEL": "gs://models/m.json"]) == described)
+        #expect(try await model([], ["HP_MODEL": text]) == described)
+        let lost = await #expect(throws: TrainingError.self) { try await model(["--model", "lost.json"]) }
+        #expect(lost?.code == .missingInput)
+        #expect(lost?.message.hasSuffix("/lost.json") == true)
+        let wrong = await #expect(throws: TrainingError.self) { try await model([], ["HP_MODEL": "resnet"]) }
+        #expect(wrong?.code == .usage)
+        #expect(wrong?.message.contains("it must be one of cnn, mlp, a description in JSON") == true)
+    }
+
     @Test func `an input that is mounted is read there`() throws {
         let environment = pod.merging(["ML_INPUT_FASHION_MNIST_PATH": "/data/in"]) { $1 }
         #expect(try plan([], environment).inputURI == "/data/in/")

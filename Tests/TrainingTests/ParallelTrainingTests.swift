@@ -277,7 +277,7 @@ private actor Puppet {
         let hello = World.Hello(runID: "run", attempt: 1, rank: 1, size: place.size, fingerprint: fingerprint)
         try world.gather(hello, nil) { _ in }
         _ = try world.share([])
-        let parameters = ParameterSet(smallArchitecture.parameters)
+        let parameters = ParameterSet(try smallPlan().parameters)
         for _ in 0..<3 { try world.share(parameters.gradients) }
         for step in 0..<steps {
             _ = try world.agree(.goOn, step: step)

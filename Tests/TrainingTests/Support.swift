@@ -71,8 +71,12 @@ func patterns(count: Int, side: Int, seed: UInt64) -> ImageDataset {
 }
 
 /// A network that trains in milliseconds.
-let smallArchitecture = ConvolutionalNetwork.Architecture(
-    height: 12, width: 12, firstChannels: 3, secondChannels: 5, hidden: 17)
+let smallModel = ModelDescription.smallCNN(firstChannels: 3, secondChannels: 5, hidden: 17)
+
+/// The model for images of 12 × 12.
+func smallPlan(_ model: ModelDescription = smallModel) throws(TrainingError) -> NetworkPlan {
+    try NetworkPlan(model, height: 12, width: 12, name: "model")
+}
 
 /// One run over small data, with everything it told.
 final class SmallRun: Sendable {
@@ -81,6 +85,8 @@ final class SmallRun: Sendable {
 
     struct State: Sendable {
         var configuration = TrainingConfiguration()
+        var model = smallModel
+        var availableMemoryBytes: Int?
         var resumeURI: String?
         var checkpointURI: String? = "gs://bucket/checkpoints/run/"
         var checkpointIntervalSeconds: Double?
@@ -141,8 +147,9 @@ final class SmallRun: Sendable {
             notice: { notice in self.state.withLock { $0.notices.append(notice) } })
         context.gracePeriodSeconds = settings.gracePeriodSeconds
         context.world = settings.world
+        context.availableMemoryBytes = settings.availableMemoryBytes
         return try TrainingSession(
-            settings.configuration, context, training: training, test: test, architecture: smallArchitecture)
+            settings.configuration, context, model: settings.model, training: training, test: test)
     }
 
     private func shouldStop() -> Bool {

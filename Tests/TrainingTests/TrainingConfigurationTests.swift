@@ -52,7 +52,7 @@ struct TrainingConfigurationTests {
         ("HP_TRAINIMAGES", "", "HP_TRAINIMAGES is \"\"; it must be a whole number from 1 to 2147483647"),
         (
             "HP_EPOCH", "1",
-            "hyperparameter HP_EPOCH is not known; there are epochs, batchSize, gradientAccumulationSteps, "
+            "hyperparameter HP_EPOCH is not known; there are model, epochs, batchSize, gradientAccumulationSteps, "
                 + "learningRate, learningRateSchedule, warmupSteps, minLearningRate, optimizer, beta1, beta2, momentum, "
                 + "nesterov, weightDecay, maxGradNorm, seed, trainImages, testImages and threads"
         ),

@@ -18,6 +18,8 @@ struct CheckpointManifest: Codable, Sendable, Hashable {
         var trainImages: Int
         /// Whose moments the checkpoint holds; nil: adam's.
         var optimizer: String?
+        /// The model's description; nil: that of the small CNN.
+        var model: String?
         var parameters: [String: [Int]]
     }
 

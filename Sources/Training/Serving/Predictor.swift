@@ -10,7 +10,7 @@ public actor Predictor {
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
     /// What it takes and gives.
     public nonisolated let signature: ModelSignature
-    private let network: ConvolutionalNetwork
+    private let network: Network
 
     /// Images of one pass; more are cut into several.
     public static let capacity = 64
@@ -23,14 +23,13 @@ public actor Predictor {
     public init(
         _ model: Safetensors, name: String, backend: sending any Backend
     ) throws(TrainingError) {
-        let architecture = try ConvolutionalNetwork.Architecture(model, name: name)
-        let network = ConvolutionalNetwork(architecture, capacity: Predictor.capacity, backend: backend)
+        let plan = try NetworkPlan(model, name: name)
+        let network = Network(plan, capacity: Predictor.capacity, backend: backend)
         try network.parameters.load(weights: model, name: name)
         guard network.parameters.values.values.allSatisfy(\.isFinite) else {
             throw TrainingError(.badData, "\(name) holds weights that are not numbers: its training has diverged")
         }
-        signature = ModelSignature(
-            height: architecture.height, width: architecture.width, classCount: architecture.classes)
+        signature = ModelSignature(height: plan.height, width: plan.width, classCount: plan.classes)
         thread = try ThreadExecutor()
         self.network = network
     }
@@ -82,44 +81,4 @@ public struct ModelSignature: Sendable, Hashable {
     }
 
     public var pixelCount: Int { height * width }
-}
-
-extension ConvolutionalNetwork.Architecture {
-    /// The sizes that the weights' shapes tell. Images are square, of an even side: nothing in the file says it
-    /// otherwise.
-    ///
-    /// - Throws: `.badData`.
-    init(_ model: Safetensors, name: String) throws(TrainingError) {
-        func shape(_ tensor: String, _ rank: Int) throws(TrainingError) -> [Int] {
-            guard let shape = model[tensor]?.shape, shape.count == rank, shape.allSatisfy({ (1...65536).contains($0) })
-            else {
-                throw TrainingError(
-                    .badData,
-                    "\(name) is no model that is known here: it has no tensor \(tensor) with \(rank) dimensions")
-            }
-            return shape
-        }
-        let first = try shape("conv1.weight", 4)
-        let second = try shape("conv2.weight", 4)
-        let third = try shape("fc1.weight", 2)
-        let fourth = try shape("fc2.weight", 2)
-        let pooled = third[1] / second[0]
-        let pooledSide = (0...2048).first { $0 * $0 >= pooled } ?? 0
-        guard first[1...] == [1, 3, 3], second[1...] == [first[0], 3, 3], fourth[1] == third[0],
-            pooledSide > 0, pooledSide * pooledSide * second[0] == third[1], (2...1024).contains(fourth[0]),
-            [first[0], second[0]].allSatisfy({ $0 <= 1024 }), pooledSide <= 128
-        else {
-            throw TrainingError(
-                .badData,
-                "the tensors of \(name) do not belong together: conv1 \(first), conv2 \(second), fc1 \(third), "
-                    + "fc2 \(fourth)")
-        }
-        self.init()
-        height = 2 * pooledSide + 4
-        width = height
-        firstChannels = first[0]
-        secondChannels = second[0]
-        hidden = third[0]
-        classes = fourth[0]
-    }
 }

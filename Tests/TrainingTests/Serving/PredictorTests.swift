@@ -6,10 +6,12 @@ import TrainingContract
 @testable import Training
 
 @Suite(.timeLimit(.minutes(2))) struct PredictorTests {
-    private static func weights(_ change: (inout Safetensors) -> Void = { _ in }) -> Safetensors {
-        let network = ConvolutionalNetwork(smallArchitecture, capacity: 1, backend: ReferenceBackend())
+    private static func weights(
+        isDescribed: Bool = true, _ change: (inout Safetensors) -> Void = { _ in }
+    ) throws(TrainingError) -> Safetensors {
+        let network = Network(try smallPlan(), capacity: 1, backend: ReferenceBackend())
         network.parameters.initialize(seed: 7)
-        var model = network.parameters.model()
+        var model = isDescribed ? network.model() : network.parameters.model()
         change(&model)
         return model
     }
@@ -18,10 +20,11 @@ import TrainingContract
         try Predictor(model, name: "model.safetensors", backend: CPUBackend(threadCount: 2))
     }
 
-    @Test func `the sizes come from the weights, and the probabilities give the loss that training computes`()
-        async throws
-    {
-        let predictor = try Self.predictor(Self.weights())
+    @Test(arguments: [true, false])
+    func `the sizes come from the file, and the probabilities give the loss that training computes`(
+        isDescribed: Bool
+    ) async throws {
+        let predictor = try Self.predictor(Self.weights(isDescribed: isDescribed))
         #expect(predictor.signature == ModelSignature(height: 12, width: 12, classCount: 10))
         let data = patterns(count: 70, side: 12, seed: 3)
         let probabilities = await predictor.probabilities(data.pixels.map(Float.init))
@@ -33,7 +36,7 @@ import TrainingContract
             loss -= log(Double(row[image * 10 + Int(label)]))
         }
         // The specification's own words, over the same images.
-        let network = ConvolutionalNetwork(smallArchitecture, capacity: 70, backend: ReferenceBackend())
+        let network = Network(try smallPlan(), capacity: 70, backend: ReferenceBackend())
         try network.parameters.load(weights: Self.weights(), name: "model")
         data.fill(network.input, network.labels, with: (0..<70).map { UInt32($0) })
         #expect(abs(loss - network.evaluate(images: 70).sum) < 1e-3)
@@ -50,9 +53,9 @@ import TrainingContract
     }
 
     @Test func `weights that are none are refused with a sentence`() throws {
-        func problem(_ change: (inout Safetensors) -> Void) -> String {
+        func problem(isDescribed: Bool = false, _ change: (inout Safetensors) -> Void) -> String {
             do throws(TrainingError) {
-                _ = try Self.predictor(Self.weights(change))
+                _ = try Self.predictor(Self.weights(isDescribed: isDescribed, change))
                 return "accepted"
             } catch {
                 #expect(error.code == .badData)
@@ -67,5 +70,18 @@ import TrainingContract
         #expect(problem { $0.entries[4].values[3] = .nan }.contains("diverged"))
         #expect(problem { $0.entries[0].shape = [3, 1, 9, 1] }.contains("do not belong together"))
         #expect(problem { $0.entries[4].shape = [5, 17 * 16] }.contains("do not belong together"))
+        #expect(
+            problem(isDescribed: true) { $0.entries.removeAll { $0.name == "conv1.weight" } }
+                == "model.safetensors has no tensor conv1.weight of shape [3, 1, 3, 3]")
+        #expect(
+            problem(isDescribed: true) { $0.metadata["trainyard.model"] = "{" }.hasPrefix(
+                "model.safetensors describes no model"))
+        #expect(
+            problem(isDescribed: true) { $0.metadata["trainyard.model"] = smallModel.text }
+                == "model.safetensors: it does not say what images it takes")
+        #expect(
+            problem(isDescribed: true) {
+                $0.metadata["trainyard.model"] = "{\"input\": [1, 4097, 12], \"layers\": []}"
+            } == "model.safetensors: it does not say what images it takes")
     }
 }
