@@ -90,13 +90,13 @@ let package = Package(
             [
                 "Operator", "ControllerRuntime", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding",
                 "System",
-            ]),
+            ], exclude: ["Dockerfile", "libraries.txt"]),
         command(
             "TrainerCommand",
             [
                 "Training", "Kernels", "TrainingContract", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "CSystem",
                 "System",
-            ]),
+            ], exclude: ["Dockerfile", "libraries.txt"]),
         command(
             "TrainyardCommand",
             [
@@ -155,9 +155,17 @@ let package = Package(
             ]),
         tests(
             "OperatorCommandTests",
-            ["OperatorCommand", "Kubernetes", "GoogleCloud", "HTTP", "Telemetry", "Encoding", "System"]),
+            [
+                "OperatorCommand", "Operator", "Kubernetes", "GoogleCloud", "HTTP", "YAML", "Telemetry", "Encoding",
+                "System", "Sandbox",
+            ]),
         tests("BenchmarksTests", ["Benchmarks", "OperatorCommand", "Encoding", "System"]),
-        tests("TrainyardCommandTests", ["TrainyardCommand", "HTTP", "YAML", "Encoding"]),
+        tests(
+            "TrainyardCommandTests",
+            [
+                "TrainyardCommand", "Operator", "Kubernetes", "Sandbox", "HTTP", "YAML", "Telemetry", "Encoding",
+                "System",
+            ]),
         tests(
             "EndToEndTests",
             [

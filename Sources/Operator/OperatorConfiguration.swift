@@ -28,6 +28,8 @@ public struct OperatorConfiguration: Sendable, Hashable {
     public var accessMembers: [String: Set<String>]
     /// Google service accounts that a namespace's endpoints may act as.
     public var runtimeAccounts: [String: Set<String>]
+    /// What namespaces may use; nil: everything in the operator's project.
+    public var tenantPolicies: TenantPolicies?
     /// E-mail address of the service account of the nodes that runs get; nil: the project's default.
     public var nodeServiceAccount: String?
 
@@ -37,7 +39,8 @@ public struct OperatorConfiguration: Sendable, Hashable {
         createGrace: Duration = .seconds(90), capacityRetryInterval: Duration = .seconds(60),
         imagePullGrace: Duration = .seconds(120), podStartGrace: Duration = .seconds(900),
         prices: PriceTable = .builtIn, nodeServiceAccount: String? = nil,
-        accessMembers: [String: Set<String>] = [:], runtimeAccounts: [String: Set<String>] = [:]
+        accessMembers: [String: Set<String>] = [:], runtimeAccounts: [String: Set<String>] = [:],
+        tenantPolicies: TenantPolicies? = nil
     ) {
         self.cluster = cluster
         self.clusterUID = clusterUID
@@ -53,6 +56,7 @@ public struct OperatorConfiguration: Sendable, Hashable {
         self.nodeServiceAccount = nodeServiceAccount
         self.accessMembers = accessMembers
         self.runtimeAccounts = runtimeAccounts
+        self.tenantPolicies = tenantPolicies
     }
 
     /// Whether objects of a namespace may give an IAM member access: service accounts of the project, and whom

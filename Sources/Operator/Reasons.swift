@@ -23,6 +23,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case stockedOut = "StockedOut"
     case quotaExceeded = "QuotaExceeded"
     case permissionDenied = "PermissionDenied"
+    case notAllowed = "NotAllowed"
     case capacityUnavailable = "CapacityUnavailable"
     case reservationUnavailable = "ReservationUnavailable"
     case maxHourlyCostExceeded = "MaxHourlyCostExceeded"
@@ -88,7 +89,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
             .infrastructure
         case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
         case .quotaExceeded, .evicted: .quota
-        case .permissionDenied: .permission
+        case .permissionDenied, .notAllowed: .permission
         case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible, .markerUnreadable,
             .flavorNotOffered:
             .configuration
@@ -117,6 +118,7 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         .restartLimitExceeded: "Read lastFailure and the log; then change rerunToken, or raise maxRestarts.",
         .quotaExceeded: "Ask for more quota in the Google Cloud console, or add a candidate elsewhere.",
         .permissionDenied: "Grant the operator's service account the permission that the message names.",
+        .notAllowed: "Choose what the tenant policy allows, or ask the platform's operators to widen it.",
         .imagePullFailed: "Check spec.trainer.image and the nodes' right to read the registry.",
         .podsNotStarted: "Check resourcesPerNode against the machine type, and serviceAccountName.",
         .revisionUnreadable: "Delete the ControllerRevision that the message names, or upgrade the operator.",

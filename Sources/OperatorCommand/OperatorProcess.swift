@@ -100,6 +100,7 @@ struct OperatorProcess: Sendable {
         let httpMetrics = HTTPClientMetrics(registry)
         let google = try google(metrics: httpMetrics)
         let prices = try await startup.keepTrying { try PriceFile.table(options.priceFile) }
+        let policies = try await startup.keepTrying { try TenantPolicyFile.policies(options.tenantPolicyFile) }
         let cluster = try await clusterName(google)
         let place = try await startup.keepTrying { try await findPlace(cluster, google, metrics: httpMetrics) }
 
@@ -112,7 +113,7 @@ struct OperatorProcess: Sendable {
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
             progressInterval: options.progressInterval, prices: prices,
             nodeServiceAccount: options.nodeServiceAccount, accessMembers: options.accessMembers,
-            runtimeAccounts: options.tenantAccounts)
+            runtimeAccounts: options.tenantAccounts, tenantPolicies: policies)
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
         let storage = StorageClient(gated.with(tokens: tenantTokens(google, kubernetes: place.kubernetes)))
         addControllers(

@@ -34,6 +34,8 @@ struct Options: Sendable, Equatable {
     var tenantAccounts: [String: Set<String>] = [:]
     /// Whom the artifacts of each namespace may give access to, beside the project's service accounts.
     var accessMembers: [String: Set<String>] = [:]
+    /// What namespaces may use, as JSON; nil: everything in the operator's project.
+    var tenantPolicyFile: String?
     /// Signs URLs for namespaces without an account of their own.
     var signingAccount: String?
     var logLevel = LogLevel.info
@@ -46,6 +48,8 @@ struct Options: Sendable, Equatable {
     /// What is to be done.
     enum Command: Sendable, Equatable {
         case run(Options)
+        /// `check-removal` and `check-installation`: what the chart's hooks run.
+        case check(ClusterCheck)
         case printVersion
         case printHelp
     }
@@ -59,6 +63,8 @@ struct Options: Sendable, Equatable {
         trainyard-operator: runs TrainingJobs and GCSArtifacts of a GKE cluster
 
         usage: trainyard-operator --trainer-image IMAGE [options]
+               trainyard-operator check-removal [--definitions-go]      what the chart asks before it is uninstalled
+               trainyard-operator check-installation [--namespace N] [--timeout-seconds N]      what helm test does
 
           --trainer-image IMAGE        the image of runs that name none
           --cluster NAME               the GKE cluster that node pools are created in, as
@@ -97,6 +103,9 @@ struct Options: Sendable, Equatable {
           --access-members LIST        whom GCSArtifacts may give access to beside the service accounts of the cluster's
                                        project, as NAMESPACE=KIND:NAME (user:a@example.com, group:…), separated by
                                        commas; the namespace * is all of them; default: none
+          --tenant-policies FILE       what namespaces may use, as JSON (locations, accelerators, machine types, buckets,
+                                       nodes); a namespace that no policy names may then use nothing; default:
+                                       every namespace may use everything in the operator's project
           --signing-account EMAIL      the service account that signs URLs (access.signedURLs) for namespaces without an
                                        account of their own, and whose rights these URLs have; the operator's own
                                        account needs roles/iam.serviceAccountTokenCreator on it; default: nobody signs
@@ -115,6 +124,7 @@ struct Options: Sendable, Equatable {
 
     /// Reads the arguments after the program's name; `--flag value` and `--flag=value` are the same.
     static func parse(_ arguments: [String]) throws(UsageError) -> Command {
+        if let check = try ClusterCheck.parse(arguments) { return .check(check) }
         var options = Options()
         var rest = arguments[...]
         while let argument = rest.popFirst() {
@@ -173,6 +183,7 @@ struct Options: Sendable, Equatable {
             leakSweep.mode = mode
         case "--tenant-accounts": tenantAccounts = try Options.tenantAccounts(value)
         case "--access-members": accessMembers = try Options.accessMembers(value)
+        case "--tenant-policies": tenantPolicyFile = value
         case "--signing-account":
             guard value.contains("@") else {
                 throw UsageError(message: "--signing-account: expected an e-mail address, found \(value)")

@@ -28,6 +28,8 @@ do throws(Options.UsageError) {
     case .printHelp:
         print(Options.help, terminator: "")
         status = 0
+    case .check(let check):
+        status = await check.run(environment: ProcessEnvironment.variables, stop: stop)
     case .run(let options):
         status = await OperatorProcess(options: options, environment: ProcessEnvironment.variables, stop: stop).run()
     }

@@ -4,13 +4,17 @@ enum Invocation: Equatable, Sendable {
     case sandboxUp(SandboxUpOptions)
     case plan(PlanOptions)
     case artifact(ArtifactOptions)
+    case status(StatusOptions)
+    case doctor(DoctorOptions)
+    case logs(LogsOptions)
+    case completion(Completions.Shell)
     case version
     case help(HelpTopic)
 }
 
 /// Which help text is printed.
 enum HelpTopic: String, Sendable, CaseIterable {
-    case overview, sandbox, plan, artifact
+    case overview, sandbox, plan, artifact, status, doctor, logs, completion
     case sandboxRun = "sandbox run"
     case sandboxUp = "sandbox up"
 }
@@ -76,15 +80,32 @@ extension Invocation {
         case "sandbox": self = try Invocation.sandbox(rest)
         case "plan": self = try Invocation.plan(rest)
         case "artifact": self = try ArtifactOptions.parse(rest).map(Invocation.artifact) ?? .help(.artifact)
+        case "status": self = try StatusOptions.parse(rest).map(Invocation.status) ?? .help(.status)
+        case "doctor": self = try DoctorOptions.parse(rest).map(Invocation.doctor) ?? .help(.doctor)
+        case "logs": self = try LogsOptions.parse(rest).map(Invocation.logs) ?? .help(.logs)
+        case "completion": self = try Invocation.completion(rest)
         case "version", "--version", "-V": self = try Invocation.alone(.version, first, rest)
         case "help": self = .help(try Invocation.topic(rest))
         case "--help", "-h": self = .help(.overview)
         default:
             throw UsageError(
                 message: "there is no command '\(first)'"
-                    + NearMatch.hint(first, ["sandbox", "plan", "artifact", "version", "help"]),
+                    + NearMatch.hint(first, Completions.words.first?.words ?? []),
                 topic: .overview)
         }
+    }
+
+    private static func completion(_ arguments: [String]) throws(UsageError) -> Invocation {
+        let known = Completions.Shell.allCases.map(\.rawValue)
+        guard let word = arguments.first, arguments.count == 1 else {
+            throw UsageError(message: "completion needs a shell: \(known.joined(separator: ", "))", topic: .completion)
+        }
+        if ["--help", "-h"].contains(word) { return .help(.completion) }
+        guard let shell = Completions.Shell(rawValue: word) else {
+            throw UsageError(
+                message: "there is no completion for '\(word)'" + NearMatch.hint(word, known), topic: .completion)
+        }
+        return .completion(shell)
     }
 
     private static func sandbox(_ arguments: [String]) throws(UsageError) -> Invocation {

@@ -35,6 +35,18 @@ func run(_ invocation: Invocation) async -> Int32 {
         return await ArtifactCommand(
             options: options, output: Console(descriptor: STDOUT_FILENO), complaints: errors, interrupts: interrupts
         ).run()
+    case .status(let options):
+        return await StatusCommand(options: options, console: Console(descriptor: STDOUT_FILENO), complaints: errors)
+            .run()
+    case .doctor(let options):
+        return await DoctorCommand(options: options, console: Console(descriptor: STDOUT_FILENO), complaints: errors)
+            .run()
+    case .logs(let options):
+        return await LogsCommand(options: options, console: Console(descriptor: STDOUT_FILENO), complaints: errors)
+            .run()
+    case .completion(let shell):
+        FileDescriptor.write(Completions.script(shell), to: STDOUT_FILENO)
+        return 0
     case .sandboxUp(let options):
         async let _: Void = forceOnSecondInterrupt(interrupts)
         return await SandboxUp(options: options, interrupts: interrupts, console: errors).run()

@@ -10,7 +10,7 @@ import Testing
 @testable import OperatorCommand
 
 /// An API server and Google's APIs that know just enough for the operator to start, and may refuse.
-private final class StartWorld: HTTPHandler {
+final class StartWorld: HTTPHandler {
     let token = Mutex("good")
 
     func respond(to request: HTTPRequest) async -> HTTPReply {
@@ -39,7 +39,7 @@ private final class StartWorld: HTTPHandler {
 }
 
 /// Keeps log lines.
-private final class LogBook: LogSink {
+final class LogBook: LogSink {
     private let kept = Mutex<[LogLine]>([])
 
     var lines: [LogLine] { kept.withLock { $0 } }
@@ -48,13 +48,13 @@ private final class LogBook: LogSink {
 }
 
 /// An operator in this process, with its files and its log.
-private final class StartedOperator: Sendable {
+final class StartedOperator: Sendable {
     let folder: String
     let book = LogBook()
     let stop = StopRequest()
     let world = StartWorld()
     let server: HTTPServer
-    private let client: CurlTransport
+    let client: CurlTransport
     private let running = Mutex<Task<Int32, Never>?>(nil)
 
     init() throws {

@@ -40,6 +40,7 @@ public enum GCSArtifactReason: String, Sendable, Hashable, CaseIterable {
     case updatingAccess = "UpdatingAccess"
     // The user must act.
     case invalidSpec = "InvalidSpec"
+    case notAllowed = "NotAllowed"
     case prefixConflict = "PrefixConflict"
     case managementConflict = "ManagementConflict"
     case bucketNotOurs = "BucketNotOurs"

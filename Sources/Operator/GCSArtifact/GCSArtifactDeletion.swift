@@ -60,6 +60,9 @@ enum GCSArtifactDeletion {
     }
 
     private static func blocked(_ observation: Observation) -> Decision? {
+        if let refusal = TenantRules.refusal(observation) {
+            return blocked(.notAllowed, "\(refusal): set deletionPolicy to Retain to leave the data", observation)
+        }
         guard observation.isDeletionConfirmed else {
             let name = observation.artifact.metadata.name
             return blocked(

@@ -129,6 +129,9 @@ enum GCSArtifactPlan {
 
     /// What the CRD's rules refuse, once more: an object may be older than a rule.
     static func invalidSpec(_ observation: Observation) -> Decision? {
+        if let refusal = TenantRules.refusal(observation) {
+            return Decision(status: observation.status, situation: .actionRequired(.notAllowed, refusal))
+        }
         guard
             let problem = problem(of: observation.spec) ?? referenceProblem(observation)
                 ?? GCSArtifactAccess.problem(observation) ?? GCSArtifactSignedURLs.problem(observation)

@@ -49,6 +49,7 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
     case suspending = "Suspending"
     // The user must act.
     case invalidSpec = "InvalidSpec"
+    case notAllowed = "NotAllowed"
     case nameConflict = "NameConflict"
     case versionNotVerified = "VersionNotVerified"
     case requirementsNotMet = "RequirementsNotMet"
@@ -70,6 +71,7 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
         switch self {
         case .artifactNotFound: "Make the GCSArtifact that spec.model.artifactRef names, or correct the name."
         case .versionNotFound: "Publish a version, or point spec.model.artifactRef at one that exists."
+        case .notAllowed: "Choose what the tenant policy allows, or ask the platform's operators to widen it."
         case .nameConflict: "Delete or relabel the Cloud Run service that the message names."
         case .versionNotVerified: "Look at the artifact's condition Verified: its files are not as published."
         case .requirementsNotMet: "Train a better version, or lower spec.model.requirements."

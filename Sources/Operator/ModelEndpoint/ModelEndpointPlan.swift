@@ -104,6 +104,9 @@ enum ModelEndpointPlan {
 
     /// What the CRD's rules refuse, once more: an object may be older than a rule.
     static func invalidSpec(_ observation: Observation) -> Decision? {
+        if let refusal = TenantRules.refusal(observation) {
+            return Decision(status: observation.status, situation: .actionRequired(.notAllowed, refusal))
+        }
         guard let problem = problem(observation) ?? ModelEndpointAccess.problem(observation) else { return nil }
         return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, problem))
     }

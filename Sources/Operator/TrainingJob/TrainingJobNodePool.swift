@@ -72,6 +72,7 @@ enum TrainingJobNodePool {
                 options.skipped += offers.skipped
             }
         }
+        options = TenantRules.allowed(options, observation)
         guard options.usable.count <= maximumOptions else {
             return .failure(
                 InvalidSpec(

@@ -17,6 +17,8 @@ public final class SimulatedCloud: OptionServing {
         var script: CloudScript
         /// Requests so far, by method.
         var callCounts: [String: Int] = [:]
+        /// What requests so far had to be allowed to do.
+        var usedPermissions: Set<String> = []
         var inspectedCount = 0
         var refusedCount = 0
     }
@@ -130,6 +132,7 @@ public final class SimulatedCloud: OptionServing {
         do throws(CloudError) {
             let call = try container.call(request)
             state.callCounts[call.method, default: 0] += 1
+            state.usedPermissions.insert(call.permission)
             try state.script.checkAccess(
                 "container.googleapis.com", call.permission, configuration, now: now)
             return .json(
@@ -145,6 +148,7 @@ public final class SimulatedCloud: OptionServing {
         do throws(CloudError) {
             let call = try StorageCall(request)
             state.callCounts[call.method, default: 0] += 1
+            if let permission = call.permission { state.usedPermissions.insert(permission) }
             try state.script.checkAccess(
                 "storage.googleapis.com", call.permission, configuration, now: now)
             var context = StorageAPI.Context(request: request, now: now, script: state.script)
@@ -235,6 +239,9 @@ extension SimulatedCloud {
     public func callCount(_ method: String) -> Int {
         state.withLock { $0.callCounts[method] ?? 0 }
     }
+
+    /// What the requests so far had to be allowed to do, in IAM's words: what a role must hold.
+    public var usedPermissions: Set<String> { state.withLock(\.usedPermissions) }
 
     /// Requests that the configuration's inspection looked at.
     public var inspectedRequestCount: Int { state.withLock { $0.inspectedCount } }

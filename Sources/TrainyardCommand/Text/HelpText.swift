@@ -8,6 +8,10 @@ enum HelpText {
         case .sandboxUp: sandboxUp
         case .plan: plan
         case .artifact: artifact
+        case .status: status
+        case .doctor: doctor
+        case .logs: logs
+        case .completion: completion
         }
     }
 
@@ -21,6 +25,10 @@ enum HelpText {
         case .plan: "usage: trainyard plan FILE… [--zones ZONE,…] [--price-file FILE] [--json]"
         case .artifact:
             "usage: trainyard artifact ls URI | pull URI [FOLDER] [--version NAME] | push FOLDER URI"
+        case .status: "usage: trainyard status KIND NAME [-n NAMESPACE] [--kubeconfig FILE] [--context NAME]"
+        case .doctor: "usage: trainyard doctor [-n NAMESPACE] [--kubeconfig FILE] [--context NAME]"
+        case .logs: "usage: trainyard logs NAME [--tail N] [-n NAMESPACE] [--kubeconfig FILE] [--context NAME]"
+        case .completion: "usage: trainyard completion bash|zsh|fish"
         case .sandboxUp: "usage: trainyard sandbox up [--state-dir DIR] [--port N] [--no-operator]"
         }
     }
@@ -34,10 +42,15 @@ enum HelpText {
           sandbox up          keep that simulated cluster running, for kubectl
           plan FILE…          what a training would cost and create, without any cluster
           artifact ls|pull|push   what lies in a bucket, brought here or there
+          status KIND NAME    one screen for one object: what it does, why, what it costs, what comes next
+          logs NAME           the last lines of a TrainingJob's pods
+          doctor              what is wrong with an installation
+          completion SHELL    completes these words in bash, zsh or fish
           version             print the version
           help [COMMAND]      more about a command
 
         Start here:  trainyard sandbox run crds/examples/fashion-mnist.yaml
+        Under the name kubectl-trainyard in the PATH (a link is enough) it is `kubectl trainyard` as well.
 
         """
 

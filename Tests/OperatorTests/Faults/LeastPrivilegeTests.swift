@@ -18,18 +18,22 @@ import Testing
         "delete pods", "get pods", "list workloads.kueue.x-k8s.io", "watch workloads.kueue.x-k8s.io",
     ]
 
-    @Test func `every right of the role is used`() async throws {
+    @Test func `every right of the roles is used, in the cluster and in the cloud`() async throws {
         let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
         let granted = ClusterGrant.all(in: try #require(role.first?["rules"]?.arrayValue))
         var used: Set<ClusterGrant> = []
+        var permissions: Set<String> = []
         let stories =
             Workflow.trainingJobs + Workflow.queued + Workflow.money + Workflow.artifacts
             + Workflow.artifactContents.filter { $0.name == "sign a URL" } + Workflow.whole + Workflow.endpoints
+            + Workflow.artifactSettings
         for workflow in stories {
             let world = try await workflow.make()
             try await workflow.story(world)
             used.formUnion(world.world.cluster.usedGrants(of: "operator"))
+            permissions.formUnion(world.world.cloud.usedPermissions)
         }
+        try CloudPrivilegeTests.expect(used: permissions)
         let unused = granted.subtracting(used).map(\.description)
         #expect(unused.sorted() == Self.elsewhere.sorted())
     }

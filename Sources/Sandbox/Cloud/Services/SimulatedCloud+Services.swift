@@ -24,6 +24,10 @@ extension SimulatedCloud {
         do throws(CloudError) {
             let call = try SimulatedAPIs.call(name, request)
             state.callCounts[call.method, default: 0] += 1
+            let permission = SimulatedAPIs.permission(for: call.method)
+            if !permission.isEmpty, !call.method.hasSuffix("estIamPermissions") {
+                state.usedPermissions.insert(permission)
+            }
             try state.apis.checkAccess(call, in: world)
             return try state.apis.perform(name, call, in: world)
         } catch {
