@@ -28,6 +28,8 @@ public struct OperatorConfiguration: Sendable, Hashable {
     public var accessMembers: [String: Set<String>]
     /// Google service accounts that a namespace's endpoints may act as.
     public var runtimeAccounts: [String: Set<String>]
+    /// Namespaces whose endpoints may be called by everybody; `*`: all of them.
+    public var publicNamespaces: Set<String>
     /// E-mail address of the service account of the nodes that runs get; nil: the project's default.
     public var nodeServiceAccount: String?
 
@@ -37,7 +39,8 @@ public struct OperatorConfiguration: Sendable, Hashable {
         createGrace: Duration = .seconds(90), capacityRetryInterval: Duration = .seconds(60),
         imagePullGrace: Duration = .seconds(120), podStartGrace: Duration = .seconds(900),
         prices: PriceTable = .builtIn, nodeServiceAccount: String? = nil,
-        accessMembers: [String: Set<String>] = [:], runtimeAccounts: [String: Set<String>] = [:]
+        accessMembers: [String: Set<String>] = [:], runtimeAccounts: [String: Set<String>] = [:],
+        publicNamespaces: Set<String> = []
     ) {
         self.cluster = cluster
         self.clusterUID = clusterUID
@@ -53,5 +56,6 @@ public struct OperatorConfiguration: Sendable, Hashable {
         self.nodeServiceAccount = nodeServiceAccount
         self.accessMembers = accessMembers
         self.runtimeAccounts = runtimeAccounts
+        self.publicNamespaces = publicNamespaces
     }
 }

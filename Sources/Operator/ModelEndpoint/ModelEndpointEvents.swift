@@ -7,7 +7,7 @@ enum ModelEndpointEvents {
 
     static func events(from old: Status, to new: Status) -> [Event] {
         begun(old, new) + shifted(old, new) + promoted(old, new) + rejected(old, new) + drifted(old, new)
-            + stalled(old, new)
+            + stalled(old, new) + warmed(old, new) + spent(old, new)
     }
 
     private static func begun(_ old: Status, _ new: Status) -> [Event] {
