@@ -132,40 +132,21 @@ struct TransferSpeed {
     }
 }
 
-/// The folders of a transfer's measurement; they go with the last reference.
+/// The folders of a transfer's measurement.
 final class TransferFolders: Sendable {
-    private let root: String
+    private let folder: TemporaryFolder
     let source: String
     let target: String
     let server: String
 
     init() throws {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var template = Array("\(parent)/trainyard-transfer-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw BenchmarkError("cannot make a folder in \(parent)") }
-        root = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        source = "\(root)/source"
-        target = "\(root)/target"
-        server = "\(root)/server"
-        for folder in [source, target, server] where mkdir(folder, 0o700) != 0 {
-            throw BenchmarkError("cannot make \(folder)")
+        folder = try TemporaryFolder()
+        source = "\(folder.path)/source"
+        target = "\(folder.path)/target"
+        server = "\(folder.path)/server"
+        for path in [source, target, server] where mkdir(path, 0o700) != 0 {
+            throw BenchmarkError("cannot make \(path)")
         }
-    }
-
-    deinit { Self.remove(root) }
-
-    private static func remove(_ path: String) {
-        if let folder = opendir(path) {
-            while let entry = readdir(folder) {
-                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-                }
-                guard name != ".", name != ".." else { continue }
-                if unlink("\(path)/\(name)") != 0 { remove("\(path)/\(name)") }
-            }
-            closedir(folder)
-        }
-        rmdir(path)
     }
 
     private static func name(_ index: Int) -> String { "part-\(index)" }
@@ -194,7 +175,7 @@ final class TransferFolders: Sendable {
     /// MB a second that one process writes and syncs.
     func diskSpeed() throws -> Double {
         let bytes = [UInt8](repeating: 1, count: 64 << 20)
-        let path = "\(root)/speed"
+        let path = "\(folder.path)/speed"
         let start = Machine.nanoseconds
         for _ in 0..<4 { try Self.write(bytes, to: path, syncs: true) }
         let seconds = Double(Machine.nanoseconds - start) * 1e-9

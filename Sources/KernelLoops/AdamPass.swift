@@ -1,4 +1,4 @@
-/// Adam over some parameters, in one pass: formula and order of operations as `Backend.adam` says.
+/// Adam or AdamW over some parameters, in one pass: formula and order of operations as `Backend.adam` says.
 public struct AdamPass {
     public var count: Int
     public var parameters: UnsafeMutablePointer<Float>
@@ -12,12 +12,18 @@ public struct AdamPass {
     public var beta1: Float
     public var beta2: Float
     public var epsilon: Float
+    /// Of the gradients: s, and what they get of the weights.
+    public var gradientScale: Float
+    public var coupledDecay: Float
+    /// What stays of the weights before the step.
+    public var kept: Float
 
     @inlinable
     public init(
         count: Int, parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
         firstMoments: UnsafeMutablePointer<Float>, secondMoments: UnsafeMutablePointer<Float>, stepSize: Float,
-        secondScale: Float, beta1: Float, beta2: Float, epsilon: Float
+        secondScale: Float, beta1: Float, beta2: Float, epsilon: Float, gradientScale: Float, coupledDecay: Float,
+        kept: Float
     ) {
         self.count = count
         self.parameters = parameters
@@ -29,6 +35,9 @@ public struct AdamPass {
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
+        self.gradientScale = gradientScale
+        self.coupledDecay = coupledDecay
+        self.kept = kept
     }
 
     @inlinable @inline(__always)
@@ -56,8 +65,9 @@ public struct AdamPass {
     func update(
         _ p: SIMD16<Float>, _ g: SIMD16<Float>, _ m: inout SIMD16<Float>, _ v: inout SIMD16<Float>
     ) -> SIMD16<Float> {
+        let g = (g * gradientScale).addingProduct(p, SIMD16(repeating: coupledDecay))
         m = (m * beta1).addingProduct(g, SIMD16(repeating: 1 - beta1))
         v = (v * beta2).addingProduct(g * g, SIMD16(repeating: 1 - beta2))
-        return p - stepSize * m / (v.squareRoot() * secondScale + epsilon)
+        return p * kept - stepSize * m / (v.squareRoot() * secondScale + epsilon)
     }
 }

@@ -17,6 +17,7 @@ public struct LoopTable: Sendable {
     /// source, sourceStride, channels, count, target, planeStride, scratch
     public var planes: @Sendable (Floats, Int, Int, Int, Target, Int, Target) -> Void
     public var adam: @Sendable (AdamPass) -> Void
+    public var sgd: @Sendable (SGDPass) -> Void
 
     public init(
         name: String, product: @escaping @Sendable (Product) -> Void,
@@ -26,7 +27,8 @@ public struct LoopTable: Sendable {
         winogradOutput: @escaping @Sendable (WinogradOutput) -> Void,
         pixels: @escaping @Sendable (Floats, Int, Int, Int, Target, Int, Target) -> Void,
         planes: @escaping @Sendable (Floats, Int, Int, Int, Target, Int, Target) -> Void,
-        adam: @escaping @Sendable (AdamPass) -> Void
+        adam: @escaping @Sendable (AdamPass) -> Void,
+        sgd: @escaping @Sendable (SGDPass) -> Void
     ) {
         self.name = name
         self.product = product
@@ -37,6 +39,7 @@ public struct LoopTable: Sendable {
         self.pixels = pixels
         self.planes = planes
         self.adam = adam
+        self.sgd = sgd
     }
 }
 

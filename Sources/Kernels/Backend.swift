@@ -52,15 +52,25 @@ public protocol Backend: AnyObject {
         parts: BatchParts, classes: Int, logits: Tensor, labels: ByteTensor, gradient: Tensor?
     ) -> SoftmaxLoss
 
-    /// One Adam step in place over `parameters.count` elements.
+    /// One Adam or AdamW step in place over `parameters.count` elements.
     ///
+    /// g ← sg + λp (Adam);  p ← (1−αλ)p (AdamW);
     /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  p ← p − α/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε)
     ///
     /// - step: t, from 1.
-    /// - Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with PyTorch's order of operations.
+    /// - Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; Loshchilov & Hutter 2019, arXiv:1711.05101,
+    ///   algorithm 2; with PyTorch's order of operations.
     func adam(
         _ settings: AdamSettings, step: Int, parameters: Tensor, gradients: Tensor, firstMoments: Tensor,
         secondMoments: Tensor)
+
+    /// One step of gradient descent with momentum, in place over `parameters.count` elements.
+    ///
+    /// g ← sg + λp;  b ← μb + g;  p ← p − αb, or p − α(g + μb) (Nesterov)
+    ///
+    /// - velocities: b, zeros before the first step.
+    /// - Source: Sutskever et al. 2013, ICML, with PyTorch's order of operations and no dampening.
+    func sgd(_ settings: SGDSettings, parameters: Tensor, gradients: Tensor, velocities: Tensor)
 }
 
 extension Backend {
@@ -105,43 +115,5 @@ public struct SoftmaxLoss: Sendable, Hashable {
     public init(sum: Double, correctCount: Int) {
         self.sum = sum
         self.correctCount = correctCount
-    }
-}
-
-/// Adam's constants; the defaults are PyTorch's.
-public struct AdamSettings: Sendable, Hashable {
-    public var learningRate: Float
-    public var beta1: Float
-    public var beta2: Float
-    public var epsilon: Float
-
-    public init(learningRate: Float = 1e-3, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8) {
-        self.learningRate = learningRate
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.epsilon = epsilon
-    }
-
-    /// α/(1−β₁ᵗ), computed in Double.
-    func stepSize(_ step: Int) -> Float {
-        Float(Double(learningRate) / (1 - Self.power(Double(beta1), step)))
-    }
-
-    /// 1/√(1−β₂ᵗ), computed in Double.
-    func secondMomentScale(_ step: Int) -> Float {
-        Float(1 / (1 - Self.power(Double(beta2), step)).squareRoot())
-    }
-
-    /// Base to a whole power by squaring.
-    static func power(_ base: Double, _ exponent: Int) -> Double {
-        var result = 1.0
-        var square = base
-        var rest = exponent
-        while rest > 0 {
-            if rest & 1 == 1 { result *= square }
-            square *= square
-            rest >>= 1
-        }
-        return result
     }
 }

@@ -18,7 +18,7 @@ public enum KernelCheck {
         let tiled = ConvolutionShape(inputChannels: 9, outputChannels: 17, inputHeight: 9, inputWidth: 13)
         return ConvolutionEpilogue.allCases.flatMap { convolution(direct, $0, backend, reference) }
             + ConvolutionEpilogue.allCases.flatMap { convolution(tiled, $0, backend, reference) }
-            + linear(backend, reference) + softmax(backend, reference) + adam(backend, reference)
+            + linear(backend, reference) + softmax(backend, reference) + optimizers(backend, reference)
     }
 
     private static func convolution(
@@ -92,18 +92,28 @@ public enum KernelCheck {
         return [Finding("softmax and loss", results[0], results[1])]
     }
 
-    private static func adam(_ backend: any Backend, _ reference: any Backend) -> [Finding] {
-        let results = [reference, backend].map { side -> [Tensor] in
-            var noise = Noise(seed: 4)
-            let blocks = (0..<4).map { _ in noise.tensor([1003]) }
-            // Second moments are squares.
-            for index in blocks[3].elements.indices { blocks[3].elements[index] *= blocks[3].elements[index] }
-            side.adam(
-                AdamSettings(), step: 3, parameters: blocks[0], gradients: blocks[1], firstMoments: blocks[2],
-                secondMoments: blocks[3])
-            return [blocks[0], blocks[2], blocks[3]]
+    private static func optimizers(_ backend: any Backend, _ reference: any Backend) -> [Finding] {
+        func results(_ step: (any Backend, [Tensor]) -> Void) -> [[Tensor]] {
+            [reference, backend].map { side in
+                var noise = Noise(seed: 4)
+                let blocks = (0..<4).map { _ in noise.tensor([1003]) }
+                // Second moments are squares.
+                for index in blocks[3].elements.indices { blocks[3].elements[index] *= blocks[3].elements[index] }
+                step(side, blocks)
+                return [blocks[0], blocks[2], blocks[3]]
+            }
         }
-        return [Finding("adam", results[0], results[1])]
+        let adam = results { side, blocks in
+            side.adam(
+                AdamSettings(weightDecay: 0.01, isDecoupled: true), step: 3, parameters: blocks[0],
+                gradients: blocks[1], firstMoments: blocks[2], secondMoments: blocks[3])
+        }
+        let sgd = results { side, blocks in
+            side.sgd(
+                SGDSettings(learningRate: 0.1, momentum: 0.9, isNesterov: true, weightDecay: 0.01),
+                parameters: blocks[0], gradients: blocks[1], velocities: blocks[2])
+        }
+        return [Finding("adam", adam[0], adam[1]), Finding("sgd", sgd[0], sgd[1])]
     }
 }
 

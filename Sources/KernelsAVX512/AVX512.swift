@@ -10,4 +10,4 @@ public let avx512Loops = LoopTable(
     },
     planes: {
         Transposition.planes($0, sourceStride: $1, channels: $2, count: $3, into: $4, planeStride: $5, scratch: $6)
-    }, adam: { $0.run() })
+    }, adam: { $0.run() }, sgd: { $0.run() })

@@ -58,4 +58,14 @@ public struct OperatorConfiguration: Sendable, Hashable {
         self.runtimeAccounts = runtimeAccounts
         self.publicNamespaces = publicNamespaces
     }
+
+    /// Whether objects of a namespace may give an IAM member access: service accounts of the project, and whom
+    /// `accessMembers` names. Never everybody, whatever that says.
+    func mayGiveAccess(to member: String, in namespace: String) -> Bool {
+        if ["allUsers", "allAuthenticatedUsers"].contains(member) { return false }
+        if member.hasPrefix("serviceAccount:"), member.hasSuffix("@\(cluster.project).iam.gserviceaccount.com") {
+            return true
+        }
+        return [namespace, "*"].contains { accessMembers[$0]?.contains(member) == true }
+    }
 }

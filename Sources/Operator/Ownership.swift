@@ -38,6 +38,22 @@ public enum Ownership {
         [ownerLabel: ownerUID, clusterLabel: clusterUID]
     }
 
+    /// The labels of a cloud resource that outlives its object: an object that is made again takes it back.
+    static func retainableLabels(_ owner: ObjectReference, clusterUID: String) -> [String: String] {
+        var labels = googleLabels(ownerUID: owner.uid ?? "", clusterUID: clusterUID)
+        labels[objectLabel] = objectKey(owner)
+        return labels
+    }
+
+    /// Whether a resource with these labels was made in this cluster for an object of that name.
+    static func isRetained(_ labels: [String: String]?, for owner: ObjectReference, clusterUID: String) -> Bool {
+        labels?[clusterLabel] == clusterUID && labels?[objectLabel] == objectKey(owner)
+    }
+
+    private static func objectKey(_ owner: ObjectReference) -> String {
+        Naming.objectKey(kind: owner.type.kind, namespace: owner.namespace ?? "", name: owner.name)
+    }
+
     /// Whether a resource with these labels belongs to that object of this cluster.
     public static func isOurs(_ labels: [String: String]?, ownerUID: String, clusterUID: String) -> Bool {
         ResourceOwner(ownerUID: ownerUID, clusterUID: clusterUID)?.owns(labels: labels) ?? false

@@ -36,9 +36,13 @@ struct Options: Sendable, Hashable {
         train     Trains the small convolutional network on a dataset of the MNIST family. In a pod of a TrainingJob
                   all settings come by environment; by hand these flags name local folders:
 
-          --data DIR         folder with train-images-idx3-ubyte.gz and the other three files
+          --data DIR         folder with train-images-idx3-ubyte.gz and the other three files, or with NumPy's
+                             train-images.npy, train-labels.npy, test-images.npy and test-labels.npy
           --output DIR       folder for model.safetensors, metrics.json, progress.json and checkpoints/
-          --set NAME=VALUE   a hyperparameter: epochs, batchSize, learningRate, seed, trainImages, testImages, threads
+          --set NAME=VALUE   a hyperparameter: epochs, batchSize, gradientAccumulationSteps, learningRate,
+                             learningRateSchedule (constant, linear, cosine), warmupSteps, minLearningRate,
+                             optimizer (adam, adamw, sgd), beta1, beta2, momentum, nesterov, weightDecay,
+                             maxGradNorm, seed, trainImages, testImages, threads
           --processes N      trains in N processes; each takes batchSize images of a step
 
                   A run that is stopped (Ctrl-C, SIGTERM) writes a checkpoint; the same command goes on from there.

@@ -7,7 +7,9 @@ extension TrainingSession {
     /// What must be the same for a step's number to mean the same; not how many processes share the batch.
     var identity: CheckpointManifest.Identity {
         CheckpointManifest.Identity(
-            seed: configuration.seed, batchSize: globalBatchSize, trainImages: training.count,
+            seed: configuration.seed, batchSize: stepImages, trainImages: training.count,
+            optimizer: configuration.optimization.algorithm == .adam
+                ? nil : configuration.optimization.algorithm.rawValue,
             parameters: Dictionary(
                 uniqueKeysWithValues: network.parameters.parameters.map { ($0.name, $0.shape.extents) }))
     }
@@ -40,6 +42,8 @@ extension TrainingSession {
         let layers = network.parameters.parameters.map { "\($0.name)\($0.shape)" }.joined(separator: " ")
         return [
             "epochs \(configuration.epochs)", "batchSize \(configuration.batchSize)",
+            "gradientAccumulationSteps \(configuration.gradientAccumulationSteps)",
+            configuration.optimization.description,
             "learningRate \(configuration.learningRate)", "seed \(configuration.seed)",
             "\(training.count) training images \(training.checksum)", "\(test.count) test images \(test.checksum)",
             "network \(CRC32C(of: Array(layers.utf8)).base64)",
@@ -75,7 +79,7 @@ extension TrainingSession {
         guard contents.manifest.identity == identity else {
             throw TrainingError(
                 .usage,
-                "the checkpoint \(uri) was made with another seed, batch size, training set or network; "
+                "the checkpoint \(uri) was made with another seed, batch size, optimizer, training set or network; "
                     + "use the same, or another place for checkpoints")
         }
         try network.parameters.load(model: contents.model, optimizer: contents.optimizer, name: uri)

@@ -28,7 +28,8 @@ public actor TrainingSession {
 
     private static let reportIntervalSeconds = 2.0
     /// 256 images and more: the kernels keep sums of weights for each of its parts, some 20 MB.
-    private static let partsOfAPass = 8
+    private static let maximumPartsOfAPass = 8
+    private let partsOfAPass: Int
 
     /// The published network on a new CPU backend.
     ///
@@ -59,17 +60,22 @@ public actor TrainingSession {
         self.test = test
         let backend = CPUBackend(threadCount: configuration.threads ?? Processors.usableCount)
         self.backend = backend
-        network = ConvolutionalNetwork(architecture, capacity: configuration.batchSize, backend: backend)
         world = World(context.world, isStopping: context.shouldStop)
-        let globalBatch = configuration.batchSize * context.world.size
-        shards = BatchShards(batchSize: globalBatch, worldSize: context.world.size)
+        let stepImages = configuration.stepImages(of: context.world)
+        shards = BatchShards(batchSize: stepImages, worldSize: context.world.size)
+        // A part is never divided: how gradients are added up follows from the step's images alone.
+        let largestPart = (stepImages + shards.count - 1) / shards.count
+        let isAccumulating = configuration.gradientAccumulationSteps > 1
+        let capacity = max(configuration.batchSize, isAccumulating ? largestPart : 0)
+        partsOfAPass = min(Self.maximumPartsOfAPass, isAccumulating ? capacity / largestPart : .max)
+        network = ConvolutionalNetwork(architecture, capacity: capacity, backend: backend)
         progress = ProgressMeter(
             context: context, configuration: configuration,
-            stepsPerEpoch: (training.count + globalBatch - 1) / globalBatch, trainImages: training.count)
+            stepsPerEpoch: (training.count + stepImages - 1) / stepImages, trainImages: training.count)
     }
 
     /// Images of a step, over all processes.
-    var globalBatchSize: Int { configuration.batchSize * world.place.size }
+    var stepImages: Int { configuration.stepImages(of: world.place) }
 
     /// Trains to the end or to a stop request of any process.
     ///
@@ -124,7 +130,7 @@ public actor TrainingSession {
                 report()  // Who waits for this step sees it.
                 fault.play(until: context.shouldStop)
             }
-            try trainStep(order.batch(state.stepInEpoch, size: globalBatchSize))
+            try trainStep(order.batch(state.stepInEpoch, size: stepImages))
             if progress.isReportDue(interval: Self.reportIntervalSeconds) { report() }
         }
         return true
@@ -147,10 +153,16 @@ public actor TrainingSession {
                 "the loss is not a finite number at step \(state.step + 1) (epoch \(state.epoch + 1)); "
                     + "the learning rate is \(configuration.learningRate): try a smaller one")
         }
-        backend.adam(
-            AdamSettings(learningRate: configuration.learningRate), step: state.step + 1,
-            parameters: parameters.values, gradients: parameters.gradients,
-            firstMoments: parameters.firstMoments, secondMoments: parameters.secondMoments)
+        let learningRate = configuration.optimization.learningRate(
+            configuration.learningRate, step: state.step + 1, of: configuration.epochs * progress.stepsPerEpoch)
+        let isTaken = configuration.optimization.take(
+            parameters, learningRate: learningRate, step: state.step + 1, backend: backend)
+        guard isTaken else {
+            throw TrainingError(
+                .diverged,
+                "a gradient is not a finite number at step \(state.step + 1) (epoch \(state.epoch + 1)); "
+                    + "the learning rate is \(learningRate): try a smaller one")
+        }
         state.step += 1
         state.stepInEpoch += 1
         state.lossSum += loss.sum
@@ -172,7 +184,7 @@ public actor TrainingSession {
     private func differentiate(
         _ numbers: ArraySlice<UInt32>, _ range: Range<Int>, depth: Int, _ loss: inout BatchLoss
     ) {
-        guard range.count > Self.partsOfAPass, let (left, right) = BatchParts.halves(range) else {
+        guard range.count > partsOfAPass, let (left, right) = BatchParts.halves(range) else {
             return differentiate(
                 numbers, BatchParts(batchCount: numbers.count, partCount: shards.count, range: range), &loss)
         }
@@ -199,10 +211,11 @@ public actor TrainingSession {
         let start = context.seconds()
         var own = BatchLoss()
         var first = 0
+        let batch = configuration.batchSize * world.place.size
         while first < test.count {
             let wish = context.shouldStop() ? WorldDecision.stop : .goOn
             if try world.agree(wish, step: state.step) == .stop { return nil }
-            let count = min(globalBatchSize, test.count - first)
+            let count = min(batch, test.count - first)
             let slice = world.slice(count)
             if !slice.isEmpty {
                 let numbers = UInt32(first + slice.lowerBound)..<UInt32(first + slice.upperBound)

@@ -1,3 +1,4 @@
+import Glibc
 import HTTP
 import Testing
 
@@ -209,5 +210,25 @@ import Testing
         } body: { loop in
             for _ in 0..<20 { _ = try await loop.client.send(loop.get()) }
         }
+    }
+
+    @Test func `a connection that was unused for too long is not used again`() async throws {
+        let connections = Counter()
+        let server = try RawServer { descriptor in
+            connections.increment()
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            repeat {
+                RawServer.write(descriptor, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+            } while recv(descriptor, &buffer, buffer.count, 0) > 0
+        }
+        let client = try CurlTransport(options: CurlOptions(idleTimeout: .seconds(1)))
+        let request = HTTPRequest(.get, HTTPURL(origin: server.origin, path: "/"))
+        for _ in 0..<3 { _ = try await client.send(request) }
+        #expect(connections.value == 1)
+        // libcurl counts whole seconds.
+        try await Task.sleep(for: .milliseconds(2100))
+        _ = try await client.send(request)
+        #expect(connections.value == 2)
+        await client.shutDown()
     }
 }

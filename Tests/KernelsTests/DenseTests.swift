@@ -114,20 +114,53 @@ struct DenseTests {
     }
 
     @Test(arguments: [1, 7, 8, 9, 16_385])
-    func `Adam agrees with the reference over several steps`(count: Int) {
+    func `Adam, AdamW and descent agree with the reference over several steps`(count: Int) {
+        var scaled = AdamSettings(learningRate: 0.01, weightDecay: 0.1)
+        scaled.gradientScale = 0.25
+        for settings in [
+            AdamSettings(learningRate: 0.01), scaled,
+            AdamSettings(learningRate: 0.01, beta1: 0.8, beta2: 0.95, weightDecay: 0.1, isDecoupled: true),
+        ] {
+            check(count) { backend, step, gradient, blocks in
+                backend.adam(
+                    settings, step: step, parameters: blocks[0], gradients: gradient, firstMoments: blocks[1],
+                    secondMoments: blocks[2])
+            }
+        }
+        var clipped = SGDSettings(learningRate: 0.1, momentum: 0.9, weightDecay: 0.01)
+        clipped.gradientScale = 0.5
+        for settings in [
+            SGDSettings(learningRate: 0.1), clipped,
+            SGDSettings(learningRate: 0.1, momentum: 0.9, isNesterov: true),
+        ] {
+            check(count) { backend, _, gradient, blocks in
+                backend.sgd(settings, parameters: blocks[0], gradients: gradient, velocities: blocks[1])
+            }
+        }
+    }
+
+    /// Three steps by both backends, from the same weights.
+    private func check(_ count: Int, _ step: (any Backend, Int, Tensor, [Tensor]) -> Void) {
         var random = Seeded(19)
         let start = random.floats(count)
         let backends: [any Backend] = [CPUBackend(threadCount: 2), ReferenceBackend()]
         let gradients = (0..<3).map { _ in random.tensor([count]) }
         let results = backends.map { backend in
-            let parameters = Tensor([count], start), first = Tensor([count]), second = Tensor([count])
-            for (step, gradient) in gradients.enumerated() {
-                backend.adam(
-                    AdamSettings(learningRate: 0.01), step: step + 1, parameters: parameters, gradients: gradient,
-                    firstMoments: first, secondMoments: second)
-            }
-            return [parameters.values, first.values, second.values]
+            let blocks = [Tensor([count], start), Tensor([count]), Tensor([count])]
+            for (number, gradient) in gradients.enumerated() { step(backend, number + 1, gradient, blocks) }
+            return blocks.map(\.values)
         }
-        for (actual, expected) in zip(results[0], results[1]) { #expect(relativeError(actual, expected) < 1e-6) }
+        #expect(results[0][0] != start)
+        for (actual, expected) in zip(results[0], results[1]) { #expect(relativeError(actual, expected) < 2e-6) }
+    }
+
+    @Test(arguments: [1, 8, 1003]) func `a tensor's norm is that of its elements`(count: Int) {
+        var random = Seeded(23)
+        let values = random.floats(count)
+        let expected = values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+        #expect(abs(Tensor([count], values).norm - expected) <= 1e-12 * expected)
+        var broken = values
+        broken[count / 2] = .nan
+        #expect(Tensor([count], broken).norm.isNaN)
     }
 }

@@ -104,8 +104,8 @@ struct ImageDatasetTests {
             error
                 == TrainingError(
                     .missingInput,
-                    "there is neither train-images-idx3-ubyte.gz nor train-images-idx3-ubyte in gs://b/data/; "
-                        + "Debian's package dataset-fashion-mnist has the files"))
+                    "there is neither train-images-idx3-ubyte.gz nor train-images-idx3-ubyte nor train-images.npy in "
+                        + "gs://b/data/; Debian's package dataset-fashion-mnist has the first"))
     }
 
     @Test func `the four files are found, in gzip or plain`() async throws {

@@ -70,6 +70,14 @@ struct ReaderFuzzTests {
         #expect(counts.refused > 1000)
     }
 
+    @Test func `a NumPy array`() {
+        let file = npy("|u1", "(20, 10)", (0..<200).map { UInt8($0) })
+        let counts = readCount(file, seed: 4) { bytes throws(TrainingError) in
+            try NPYFile(bytes, name: "fuzzed", dimensions: 2).bytes().count
+        }
+        #expect(counts.read > 200 && counts.refused > 500, "\(counts)")
+    }
+
     @Test func `a safetensors file`() {
         let file = Safetensors(
             [

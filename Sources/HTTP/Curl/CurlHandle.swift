@@ -95,6 +95,7 @@ private struct CurlSetup {
         set(CURLOPT_FOLLOWLOCATION, 0)
         set(CURLOPT_CONNECTTIMEOUT_MS, options.connectTimeout.milliseconds)
         if transfer.kind == .collected { set(CURLOPT_TIMEOUT_MS, transfer.request.timeout.milliseconds) }
+        set(CURLOPT_MAXAGE_CONN, options.idleTimeout.milliseconds / 1000)
         set(CURLOPT_TCP_KEEPALIVE, 1)
         set(CURLOPT_TCP_KEEPIDLE, 30)
         set(CURLOPT_TCP_KEEPINTVL, 15)

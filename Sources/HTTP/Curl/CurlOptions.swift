@@ -35,18 +35,23 @@ public struct CurlOptions: Sendable {
     public var overrides: [EndpointOverride]
     /// For name resolution, TCP and TLS together.
     public var connectTimeout: Duration
+    /// A connection that was unused for longer is not used again, in whole seconds. API servers end theirs after 90 s: a
+    /// request sent in that moment would be lost, and nobody could know whether it was carried out.
+    public var idleTimeout: Duration
     public var userAgent: String
     /// How many bytes of a streamed reply wait for a slow reader before the sender is held back.
     public var streamBufferBytes: Int
 
     public init(
         tls: TLS = TLS(), proxy: Proxy = .environment, overrides: [EndpointOverride] = [],
-        connectTimeout: Duration = .seconds(10), userAgent: String = "trainyard", streamBufferBytes: Int = 256 << 10
+        connectTimeout: Duration = .seconds(10), idleTimeout: Duration = .seconds(60),
+        userAgent: String = "trainyard", streamBufferBytes: Int = 256 << 10
     ) {
         self.tls = tls
         self.proxy = proxy
         self.overrides = overrides
         self.connectTimeout = connectTimeout
+        self.idleTimeout = idleTimeout
         self.userAgent = userAgent
         self.streamBufferBytes = streamBufferBytes
     }

@@ -16,7 +16,7 @@ enum Loops {
         },
         planes: {
             Transposition.planes($0, sourceStride: $1, channels: $2, count: $3, into: $4, planeStride: $5, scratch: $6)
-        }, adam: { $0.run() })
+        }, adam: { $0.run() }, sgd: { $0.run() })
 
     #if arch(x86_64)
         /// The fastest first.

@@ -112,6 +112,13 @@ public final class ReferenceBackend: Backend {
         firstMoments.set(m)
         secondMoments.set(v)
     }
+
+    public func sgd(_ settings: SGDSettings, parameters: Tensor, gradients: Tensor, velocities: Tensor) {
+        var p = parameters.doubles(), b = velocities.doubles()
+        Reference.sgd(settings, parameters: &p, gradients: gradients.doubles(), velocities: &b)
+        parameters.set(p)
+        velocities.set(b)
+    }
 }
 
 extension Tensor {

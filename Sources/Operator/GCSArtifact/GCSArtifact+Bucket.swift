@@ -1,5 +1,3 @@
-public import Encoding
-
 /// What of a bucket's settings is more than a word, and who keeps them.
 extension GCSArtifact {
     /// Who makes the bucket, and who changes its settings.
@@ -10,12 +8,6 @@ extension GCSArtifact {
         case createOnly = "CreateOnly"
         /// Somebody else's: used as it is.
         case observe = "Observe"
-    }
-
-    /// What happens when somebody else changed a setting that the object describes.
-    public enum DriftPolicy: String, Codable, Sendable, Hashable, CaseIterable {
-        case correct = "Correct"
-        case report = "Report"
     }
 }
 
@@ -35,26 +27,4 @@ extension GCSArtifact.Bucket {
 
     /// Whether this object makes the bucket.
     public var isManaged: Bool { managementPolicy != .observe }
-}
-
-extension GCSArtifact.Status {
-    /// A setting of the bucket that was not as described.
-    public struct Drift: Codable, Sendable, Hashable {
-        /// As in the spec: `bucket.versioning`.
-        public var path: String
-        public var desired: String?
-        public var observed: String?
-        /// A `GCSArtifactDrift.Action`.
-        public var action: String
-        /// When it was seen.
-        public var time: Timestamp?
-
-        public init(path: String, desired: String?, observed: String?, action: String, time: Timestamp?) {
-            self.path = path
-            self.desired = desired
-            self.observed = observed
-            self.action = action
-            self.time = time
-        }
-    }
 }

@@ -217,7 +217,7 @@ extension GCSArtifact {
         public var transfer: Transfer?
         public var deletion: Deletion?
         @OrEmpty public var signedURLs: [SignedURL]
-        @OrEmpty public var drift: [Drift]
+        @OrEmpty public var drift: [SettingDrift]
         @OrEmpty public var resources: [CloudResource]
 
         public init() {

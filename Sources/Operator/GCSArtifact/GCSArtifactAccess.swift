@@ -47,7 +47,10 @@ enum GCSArtifactAccess {
                 return "access.bindings: \(binding.role) cannot be granted here; choose of "
                     + roles.sorted().joined(separator: ", ")
             }
-            for member in binding.members where !isAllowed(member, observation) {
+            for member in binding.members
+            where !observation.configuration.mayGiveAccess(
+                to: member, in: observation.artifact.metadata.namespace ?? "")
+            {
                 return
                     "access.bindings: \(member) may not be given access by this namespace: it is no service account of "
                     + "the project \(observation.configuration.cluster.project), and the operator's --access-members does "
@@ -55,16 +58,6 @@ enum GCSArtifactAccess {
             }
         }
         return nil
-    }
-
-    /// Never everybody, whatever the operator is told: buckets are never public.
-    private static func isAllowed(_ member: String, _ observation: Observation) -> Bool {
-        if ["allUsers", "allAuthenticatedUsers"].contains(member) { return false }
-        let project = observation.configuration.cluster.project
-        if member.hasPrefix("serviceAccount:"), member.hasSuffix("@\(project).iam.gserviceaccount.com") { return true }
-        let allowed = observation.configuration.accessMembers
-        let namespace = observation.artifact.metadata.namespace ?? ""
-        return [namespace, "*"].contains { allowed[$0]?.contains(member) == true }
     }
 
     // MARK: The policy

@@ -58,7 +58,8 @@ enum GCSArtifactBucket {
     static func adopting(_ observation: Observation) -> Decision? {
         guard observation.spec.bucket?.isManaged == true, observation.ownBucket == nil,
             case .found(let bucket, isInProject: true) = observation.bucket,
-            isRetained(bucket.labels, for: observation.owner, clusterUID: observation.configuration.clusterUID)
+            Ownership.isRetained(
+                bucket.labels, for: observation.owner, clusterUID: observation.configuration.clusterUID)
         else { return nil }
         return Decision(
             steps: [
@@ -67,22 +68,6 @@ enum GCSArtifactBucket {
             status: observation.status,
             situation: .waiting(.adoptingBucket, "taking back the bucket \(bucket.name), retained from before"),
             next: .after(.zero))
-    }
-
-    /// Whether a bucket with these labels was made in this cluster for an object of that name.
-    static func isRetained(_ labels: [String: String]?, for owner: ObjectReference, clusterUID: String) -> Bool {
-        labels?[Ownership.clusterLabel] == clusterUID && labels?[Ownership.objectLabel] == objectKey(owner)
-    }
-
-    private static func objectKey(_ owner: ObjectReference) -> String {
-        Naming.objectKey(kind: owner.type.kind, namespace: owner.namespace ?? "", name: owner.name)
-    }
-
-    /// The labels that make a bucket that object's.
-    static func ownLabels(_ owner: ObjectReference, clusterUID: String) -> [String: String] {
-        var labels = Ownership.googleLabels(ownerUID: owner.uid ?? "", clusterUID: clusterUID)
-        labels[Ownership.objectLabel] = objectKey(owner)
-        return labels
     }
 
     /// Somebody else's bucket is never touched. The intent leaves the ledger: our create cannot have made it.

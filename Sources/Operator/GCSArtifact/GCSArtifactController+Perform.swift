@@ -67,10 +67,10 @@ extension GCSArtifactController {
         let live = try await kubernetes.find(GCSArtifact.self, namespace: owner.namespace, name: owner.name)
         let bucket = try await storage.bucket(name)
         guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
-            GCSArtifactBucket.isRetained(bucket.labels, for: owner, clusterUID: configuration.clusterUID)
+            Ownership.isRetained(bucket.labels, for: owner, clusterUID: configuration.clusterUID)
         else { throw changed("the bucket \(name) is not to be taken back any more") }
         var patch = BucketPatch()
-        patch.labels = GCSArtifactBucket.ownLabels(owner, clusterUID: configuration.clusterUID).mapValues { $0 }
+        patch.labels = Ownership.retainableLabels(owner, clusterUID: configuration.clusterUID).mapValues { $0 }
         _ = try await storage.patchBucket(name, patch, ifMetagenerationMatch: metageneration)
     }
 

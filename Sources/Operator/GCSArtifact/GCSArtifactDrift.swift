@@ -8,17 +8,7 @@ import Kubernetes
 enum GCSArtifactDrift {
     typealias Observation = GCSArtifactObservation
     typealias Decision = GCSArtifactDecision
-    typealias Entry = GCSArtifact.Status.Drift
 
-    /// What happens, or happened, to a difference.
-    enum Action: String {
-        case correcting = "Correcting"
-        case corrected = "Corrected"
-        case reported = "Reported"
-    }
-
-    /// Kept in the status, newest first.
-    static let maximumCount = 16
     /// How long a setting is set again that never becomes as described.
     static let patience: Duration = .seconds(900)
 
@@ -93,16 +83,11 @@ enum GCSArtifactDrift {
     static func settle(_ status: inout GCSArtifact.Status, _ observation: Observation) {
         guard let bucket = observation.ownBucket, let spec = observation.spec.bucket, spec.managementPolicy == .full
         else {
-            status.drift = status.drift.filter { $0.action == Action.corrected.rawValue }
+            status.drift = status.drift.filter { $0.isIn(.corrected) }
             return
         }
         let differences = GCSArtifactSettings.differences(bucket, observation)
-        status.drift = entries(differences, .reported, observation).compactMap { entry in
-            guard entry.action == Action.correcting.rawValue else { return entry }
-            var entry = entry
-            entry.action = Action.corrected.rawValue
-            return entry
-        }
+        status.drift = SettingDrift.settled(entries(differences, .reported, observation))
     }
 
     /// Whether the bucket was as described before, by the same description.
@@ -113,28 +98,16 @@ enum GCSArtifactDrift {
         return hash == GCSArtifactSettings.hash(spec)
     }
 
-    /// The status's list with these differences in it: those that it has already keep their time, and what is over stays
-    /// as the past.
     private static func entries(
-        _ differences: GCSArtifactSettings.Differences, _ action: Action, _ observation: Observation
-    ) -> [Entry] {
-        let old = observation.status.drift
-        let current = differences.found.map { difference in
-            let entry = Entry(
-                path: difference.path, desired: difference.desired, observed: difference.observed,
-                action: action.rawValue, time: observation.moment)
-            return old.first { isSame($0, entry) } ?? entry
-        }
-        let past = old.filter { entry in
-            !current.contains(entry) && entry.action != Action.reported.rawValue
-                && !(entry.action == Action.correcting.rawValue && current.contains { $0.path == entry.path })
-        }
-        return Array((current + past).prefix(maximumCount))
-    }
-
-    private static func isSame(_ left: Entry, _ right: Entry) -> Bool {
-        left.path == right.path && left.desired == right.desired && left.observed == right.observed
-            && left.action == right.action
+        _ differences: GCSArtifactSettings.Differences, _ action: SettingDrift.Action, _ observation: Observation
+    ) -> [SettingDrift] {
+        SettingDrift.list(
+            observation.status.drift,
+            with: differences.found.map { difference in
+                SettingDrift(
+                    path: difference.path, desired: difference.desired, observed: difference.observed,
+                    action: action.rawValue, time: observation.moment)
+            })
     }
 
     // MARK: Patience

@@ -5,7 +5,7 @@ import Kubernetes
 enum GCSArtifactEvents {
     static func events(from old: GCSArtifact.Status, to new: GCSArtifact.Status) -> [Event] {
         bucketChanged(old, new) + drifted(old, new) + versionsPublished(old, new) + aliasesMoved(old, new)
-            + versionsChanged(old, new) + stalled(old, new)
+            + versionsChanged(old, new) + Event.stalled(from: old.conditions, to: new.conditions)
     }
 
     private static func bucketChanged(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
@@ -24,15 +24,8 @@ enum GCSArtifactEvents {
     }
 
     private static func drifted(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
-        let fresh = new.drift.filter {
-            $0.action != GCSArtifactDrift.Action.corrected.rawValue && !old.drift.contains($0)
-        }
-        return fresh.map { entry in
-            let end = entry.action == GCSArtifactDrift.Action.reported.rawValue ? "it stays so" : "it is set again"
-            return Event(
-                .warning, reason: GCSArtifactReason.drifted.rawValue, action: "CompareBucket",
-                message: "\(entry.path) was changed to \(entry.observed ?? "") from \(entry.desired ?? ""): \(end)")
-        }
+        SettingDrift.events(
+            from: old.drift, to: new.drift, reason: GCSArtifactReason.drifted.rawValue, action: "CompareBucket")
     }
 
     private static func versionsPublished(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
@@ -60,12 +53,5 @@ enum GCSArtifactEvents {
                 .normal, reason: "AliasMoved", action: "ResolveAlias",
                 message: "\(alias.name) is \(alias.version)\(from)")
         }
-    }
-
-    private static func stalled(_ old: GCSArtifact.Status, _ new: GCSArtifact.Status) -> [Event] {
-        guard let now = new.conditions.first(ofType: "Stalled"),
-            now.reason != old.conditions.first(ofType: "Stalled")?.reason
-        else { return [] }
-        return [Event(.warning, reason: now.reason, action: "Reconcile", message: now.message)]
     }
 }

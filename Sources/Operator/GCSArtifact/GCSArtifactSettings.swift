@@ -169,7 +169,7 @@ enum GCSArtifactSettings {
     /// The user's and ours; ours win.
     private static func labels(_ observation: Observation) -> [String: String] {
         (observation.spec.bucket?.labels ?? [:]).merging(
-            GCSArtifactBucket.ownLabels(observation.owner, clusterUID: observation.configuration.clusterUID)
+            Ownership.retainableLabels(observation.owner, clusterUID: observation.configuration.clusterUID)
         ) { $1 }
     }
 

@@ -58,7 +58,7 @@ enum GCSArtifactConditions {
         guard observation.spec.driftPolicy == .report, observation.spec.bucket?.managementPolicy == .full else {
             return
         }
-        let drifted = status.drift.filter { $0.action == GCSArtifactDrift.Action.reported.rawValue }
+        let drifted = status.drift.filter { $0.isIn(.reported) }
         guard let first = drifted.first else {
             draft.set("SettingsApplied", .true, .applied, "the bucket is as described")
             return

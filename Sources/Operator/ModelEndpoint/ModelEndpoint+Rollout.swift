@@ -44,7 +44,7 @@ extension ModelEndpoint {
 
             public var name: String
             public var metric: Metric
-            public var `operator`: Comparison
+            public var `operator`: NumericComparison
             public var value: String
             public var windowSeconds: Int
             public var minRequests: Int

@@ -62,14 +62,6 @@ extension ModelEndpoint {
             public var time: Timestamp?
         }
 
-        public struct Drift: Codable, Sendable, Hashable {
-            public var path: String
-            public var desired: String?
-            public var observed: String?
-            public var action: String
-            public var time: Timestamp?
-        }
-
         /// A service beside the predictor.
         public struct Component: Codable, Sendable, Hashable {
             public var name: String
@@ -116,7 +108,9 @@ extension ModelEndpoint {
         @OrEmpty public var invokers: [String]
         /// Of what the service was last seen to follow: a difference from then on is drift.
         public var settingsHash: String?
-        @OrEmpty public var drift: [Drift]
+        /// Since when the service's settings are being set to what is described; nil while they are so.
+        public var updateStartTime: Timestamp?
+        @OrEmpty public var drift: [SettingDrift]
         public var cost: Cost?
         public var warmWindow: Warm?
         @OrEmpty public var components: [Component]
@@ -147,6 +141,7 @@ extension ModelEndpoint {
             status.invokers = invokers
             status.settingsHash = settingsHash
             status.cost = cost
+            status.updateStartTime = updateStartTime
             status.resources = resources
             return status
         }

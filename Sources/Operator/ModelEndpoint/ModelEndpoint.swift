@@ -33,11 +33,6 @@ public struct ModelEndpoint: CustomResource, Codable {
         public var deletionPolicy: DeletionPolicy
     }
 
-    public enum DriftPolicy: String, Codable, Sendable, Hashable, CaseIterable {
-        case correct = "Correct"
-        case report = "Report"
-    }
-
     public enum DeletionPolicy: String, Codable, Sendable, Hashable, CaseIterable {
         case delete = "Delete"
         case orphan = "Orphan"
@@ -96,40 +91,10 @@ public struct ModelEndpoint: CustomResource, Codable {
         public var loading: Loading
     }
 
-    /// A bound on a number.
-    public enum Comparison: String, Codable, Sendable, Hashable, CaseIterable {
-        case greaterThan = "GreaterThan"
-        case greaterThanOrEqual = "GreaterThanOrEqual"
-        case lessThan = "LessThan"
-        case lessThanOrEqual = "LessThanOrEqual"
-        case equal = "Equal"
-
-        func holds(_ left: Double, _ right: Double) -> Bool {
-            switch self {
-            case .greaterThan: left > right
-            case .greaterThanOrEqual: left >= right
-            case .lessThan: left < right
-            case .lessThanOrEqual: left <= right
-            case .equal: left == right
-            }
-        }
-
-        /// `>=`
-        var symbol: String {
-            switch self {
-            case .greaterThan: ">"
-            case .greaterThanOrEqual: ">="
-            case .lessThan: "<"
-            case .lessThanOrEqual: "<="
-            case .equal: "="
-            }
-        }
-    }
-
     /// What a version's metrics must be.
     public struct Requirement: Codable, Sendable, Hashable {
         public var metric: String
-        public var `operator`: Comparison
+        public var `operator`: NumericComparison
         public var value: String
     }
 

@@ -46,22 +46,14 @@ enum ModelEndpointAccess {
 
     /// Why the spec's members are not granted; nil when they are fine.
     static func problem(_ observation: Observation) -> String? {
-        for member in observation.spec.access?.invokers ?? [] where !isAllowed(member, observation) {
+        for member in observation.spec.access?.invokers ?? []
+        where !observation.configuration.mayGiveAccess(to: member, in: observation.namespace) {
             return
                 "access.invokers: \(member) may not be given access by this namespace: it is no service account of the "
                 + "project \(observation.configuration.cluster.project), and the operator's --access-members does not "
                 + "name it"
         }
         return nil
-    }
-
-    /// Never everybody.
-    private static func isAllowed(_ member: String, _ observation: Observation) -> Bool {
-        if ["allUsers", "allAuthenticatedUsers"].contains(member) { return false }
-        let project = observation.configuration.cluster.project
-        if member.hasPrefix("serviceAccount:"), member.hasSuffix("@\(project).iam.gserviceaccount.com") { return true }
-        let allowed = observation.configuration.accessMembers
-        return [observation.namespace, "*"].contains { allowed[$0]?.contains(member) == true }
     }
 
     // MARK: The policy

@@ -79,7 +79,7 @@ enum ModelEndpointConditions {
     /// `SettingsApplied`: only where drift is told of and not corrected; elsewhere `Ready` says it.
     private static func settings(_ status: Status, _ observation: Observation, _ draft: inout Draft) {
         guard observation.spec.driftPolicy == .report, observation.ownService != nil else { return }
-        let reported = status.drift.filter { $0.action == ModelEndpointUpkeep.Action.reported.rawValue }
+        let reported = status.drift.filter { $0.isIn(.reported) }
         guard let first = reported.first else {
             return draft.set("SettingsApplied", .true, .applied, "the service is as described")
         }

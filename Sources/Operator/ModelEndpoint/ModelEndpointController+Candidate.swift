@@ -15,6 +15,7 @@ extension ModelEndpointController {
             observation.revision(candidate.revision)?.isReady == true
         else { return }
         if candidate.smokeTested != true {
+            guard ModelEndpointRollout.lastFailure(observation) == nil else { return }
             guard let url = Self.url(of: candidate, service, hasActive: observation.status.active != nil) else {
                 return
             }

@@ -55,7 +55,7 @@ extension ModelEndpointController {
         let live = try await kubernetes.find(ModelEndpoint.self, namespace: owner.namespace, name: owner.name)
         let service = try await run.service(id, in: location)
         guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
-            ModelEndpointService.isRetained(
+            Ownership.isRetained(
                 service.configuration.labels, for: owner, clusterUID: self.configuration.clusterUID)
         else { throw changed("the service \(id) is not to be taken back any more") }
         _ = try await run.patchService(id, configuration, etag: etag, updateMask: ["labels"], in: location)

@@ -68,6 +68,7 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
     case budgetExceeded = "BudgetExceeded"
     case withinBudget = "WithinBudget"
     case costNotMeasured = "CostNotMeasured"
+    case settingRefused = "SettingRefused"
     // Settings that are only watched.
     case applied = "Applied"
     case drifted = "Drifted"
@@ -89,6 +90,7 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
         case .surgeTooExpensive: "Raise rollout.maxSurgeHourlyCost, or lower scaling.minReplicas."
         case .budgetExceeded: "Raise spec.budget.maxMonthlyCost, or wait for the next month."
         case .costNotMeasured: "Give the operator roles/monitoring.viewer."
+        case .settingRefused: "Describe the setting as Cloud Run keeps it, or see who sets it back."
         case .awaitingPromotion: "Annotate the object with trainyard.dev/promote=REVISION."
         default: nil
         }

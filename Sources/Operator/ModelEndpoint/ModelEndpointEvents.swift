@@ -6,8 +6,10 @@ enum ModelEndpointEvents {
     typealias Status = ModelEndpoint.Status
 
     static func events(from old: Status, to new: Status) -> [Event] {
-        begun(old, new) + shifted(old, new) + promoted(old, new) + rejected(old, new) + drifted(old, new)
-            + stalled(old, new) + warmed(old, new) + spent(old, new)
+        begun(old, new) + shifted(old, new) + promoted(old, new) + rejected(old, new)
+            + SettingDrift.events(
+                from: old.drift, to: new.drift, reason: ModelEndpointReason.drifted.rawValue, action: "CompareService")
+            + Event.stalled(from: old.conditions, to: new.conditions) + warmed(old, new) + spent(old, new)
     }
 
     private static func begun(_ old: Status, _ new: Status) -> [Event] {
@@ -47,24 +49,5 @@ enum ModelEndpointEvents {
                 .warning, reason: rejection.reason, action: "Reject",
                 message: "version \(rejection.version ?? ""): \(rejection.message ?? "")")
         }
-    }
-
-    private static func drifted(_ old: Status, _ new: Status) -> [Event] {
-        let fresh = new.drift.filter {
-            $0.action != ModelEndpointUpkeep.Action.corrected.rawValue && !old.drift.contains($0)
-        }
-        return fresh.map { entry in
-            let end = entry.action == ModelEndpointUpkeep.Action.reported.rawValue ? "it stays so" : "it is set again"
-            return Event(
-                .warning, reason: ModelEndpointReason.drifted.rawValue, action: "CompareService",
-                message: "\(entry.path) was changed to \(entry.observed ?? "") from \(entry.desired ?? ""): \(end)")
-        }
-    }
-
-    private static func stalled(_ old: Status, _ new: Status) -> [Event] {
-        guard let now = new.conditions.first(ofType: "Stalled"),
-            now.reason != old.conditions.first(ofType: "Stalled")?.reason
-        else { return [] }
-        return [Event(.warning, reason: now.reason, action: "Reconcile", message: now.message)]
     }
 }

@@ -41,6 +41,11 @@ enum ModelEndpointPlan {
 
     /// Decides, and derives the rest of the status from the decision.
     static func plan(_ observation: Observation) -> Plan<ModelEndpoint.Status, ModelEndpointAction> {
+        var observation = observation
+        if observation.status.observedGeneration != observation.endpoint.metadata.generation {
+            // Another description has its own time to be set.
+            observation.endpoint.status?.updateStartTime = nil
+        }
         let decision = rules.decide(observation)
         var status = decision.status
         status.observedGeneration = observation.endpoint.metadata.generation ?? 0
@@ -83,6 +88,7 @@ enum ModelEndpointPlan {
         if let hash = observation.target?.hash, let rejection = ModelEndpointRollout.rejection(of: hash, status) {
             return ModelEndpointRollout.rolledBack(rejection, status)
         }
+        if let refusal = ModelEndpointUpkeep.refusal(observation) { return refusal }
         if observation.isStopped { return stopped(observation) }
         if let problem = ModelEndpointSurge.problem(observation) { return .actionRequired(.surgeTooExpensive, problem) }
         if let problem = ModelEndpointProcessors.problem(observation) {
@@ -102,7 +108,8 @@ enum ModelEndpointPlan {
         if let service = observation.ownService, service.isReconciling {
             return ModelEndpointRollout.poll(observation, .waiting(.suspending, "waiting until no instance runs"))
         }
-        return Decision(status: status, situation: stopped(observation))
+        let situation = ModelEndpointUpkeep.refusal(observation) ?? stopped(observation)
+        return Decision(status: status, situation: situation)
     }
 
     private static func stopped(_ observation: Observation) -> ModelEndpointSituation {

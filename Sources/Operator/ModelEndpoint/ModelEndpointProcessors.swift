@@ -115,7 +115,7 @@ enum ModelEndpointProcessors {
         container.ports = [.init(containerPort: 8080)]
         container.resources = ModelEndpointService.resources(limits: processor.resources?.limits, hasGPU: false)
         var template = RunRevisionTemplate(containers: [container])
-        template.labels = ModelEndpointService.labels(
+        template.labels = Ownership.retainableLabels(
             observation.owner, clusterUID: observation.configuration.clusterUID)
         template.timeout = "\(observation.predictor.timeoutSeconds)s"
         template.serviceAccount = processor.googleServiceAccount
@@ -186,7 +186,7 @@ enum ModelEndpointProcessors {
         _ observation: Observation
     ) -> Decision? {
         guard
-            ModelEndpointService.isRetained(
+            Ownership.isRetained(
                 service.configuration.labels, for: observation.owner, clusterUID: observation.configuration.clusterUID)
         else {
             return Decision(

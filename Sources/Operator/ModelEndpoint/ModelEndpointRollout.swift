@@ -146,6 +146,7 @@ enum ModelEndpointRollout {
         guard let candidate = observation.status.candidate, candidate.failureReason == nil,
             candidate.smokeTested != true, observation.revision(candidate.revision)?.isReady == true
         else { return nil }
+        if let failed = lastFailure(observation) { return retry(failed, observation.status, observation) }
         var status = observation.status
         let results = observation.smokeTests
         let situation = ModelEndpointSituation.waiting(.smokeTesting, "\(candidate.revision) answers its smoke tests")
@@ -166,12 +167,29 @@ enum ModelEndpointRollout {
             observation.endpoint.status = status
             return fail(.smokeTestFailed, "smoke test \(failed.name): \(failed.message ?? "failed")", observation)
         }
+        return retry(failed, status, observation)
+    }
+
+    private static func retry(
+        _ failed: Observation.Status.SmokeResult, _ status: Observation.Status, _ observation: Observation
+    ) -> Decision {
+        let tries = status.candidate?.failedTries ?? 0
         return Decision(
             status: status,
             situation: .waiting(
                 .smokeTesting,
                 "smoke test \(failed.name) failed (\(tries) of \(maximumTries) tries): \(failed.message ?? "")"),
             next: .after(observation.configuration.pollInterval))
+    }
+
+    /// A smoke test that failed a moment ago: what starts gets its time, whatever wakes the object meanwhile.
+    static func lastFailure(_ observation: Observation) -> Observation.Status.SmokeResult? {
+        guard observation.status.candidate?.failedTries ?? 0 > 0,
+            let failed = observation.status.smokeTests.first(where: { $0.result != SmokeTests.passed }),
+            let time = failed.time
+        else { return nil }
+        let age = observation.now - time
+        return age >= .zero && age < observation.configuration.pollInterval ? failed : nil
     }
 
     /// The smoke tests of the spec, or the one that every image of ours answers.

@@ -59,20 +59,6 @@ enum ModelEndpointService {
         name.split(separator: "-").last.flatMap { Int($0) } ?? 0
     }
 
-    static func labels(_ owner: ObjectReference, clusterUID: String) -> [String: String] {
-        var labels = Ownership.googleLabels(ownerUID: owner.uid ?? "", clusterUID: clusterUID)
-        labels[Ownership.objectLabel] = Naming.objectKey(
-            kind: owner.type.kind, namespace: owner.namespace ?? "", name: owner.name)
-        return labels
-    }
-
-    /// Whether a service with these labels was made in this cluster for an object of that name.
-    static func isRetained(_ labels: [String: String]?, for owner: ObjectReference, clusterUID: String) -> Bool {
-        let wanted = Self.labels(owner, clusterUID: clusterUID)
-        return labels?[Ownership.clusterLabel] == clusterUID
-            && labels?[Ownership.objectLabel] == wanted[Ownership.objectLabel]
-    }
-
     // MARK: Revisions
 
     /// What a revision is made of, as the user sees it: the same is never rolled out twice, and an upgrade of the operator
@@ -119,7 +105,8 @@ enum ModelEndpointService {
         let predictor = observation.predictor
         var template = RunRevisionTemplate(containers: [container(observation, model)])
         template.revision = name
-        template.labels = labels(observation.owner, clusterUID: observation.configuration.clusterUID)
+        template.labels = Ownership.retainableLabels(
+            observation.owner, clusterUID: observation.configuration.clusterUID)
         template.annotations = [
             Annotation.templateHash: templateHash(observation, model), Annotation.modelVersion: model.version,
             Annotation.modelDigest: model.digest, Annotation.producer: model.producer,

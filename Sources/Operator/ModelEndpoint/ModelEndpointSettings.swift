@@ -12,6 +12,9 @@ enum ModelEndpointSettings {
         var observed: String
         /// Of the patch.
         var field: String
+
+        /// Of who gets the requests.
+        var isWeight: Bool { field == "traffic" }
     }
 
     static let fields = ["labels", "ingress", "scaling", "traffic"]
@@ -32,7 +35,7 @@ enum ModelEndpointSettings {
 
     /// Of services: whose it is, and what becomes of it when the object goes.
     static func labels(_ observation: Observation) -> [String: String] {
-        var labels = ModelEndpointService.labels(observation.owner, clusterUID: observation.configuration.clusterUID)
+        var labels = Ownership.retainableLabels(observation.owner, clusterUID: observation.configuration.clusterUID)
         labels[Ownership.onDeletionLabel] =
             observation.spec.deletionPolicy == .delete ? Ownership.goesWithObject : Ownership.staysWithoutObject
         return labels

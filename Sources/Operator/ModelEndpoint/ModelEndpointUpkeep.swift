@@ -7,27 +7,20 @@ import Kubernetes
 enum ModelEndpointUpkeep {
     typealias Observation = ModelEndpointObservation
     typealias Decision = ModelEndpointDecision
-    typealias Entry = ModelEndpoint.Status.Drift
 
-    /// What happens, or happened, to a difference.
-    enum Action: String {
-        case correcting = "Correcting"
-        case corrected = "Corrected"
-        case reported = "Reported"
-    }
-
-    static let maximumDrift = 16
+    /// How long a setting is set again that never becomes as described.
+    static let patience: Duration = .seconds(900)
 
     // MARK: Whose it is
 
     /// A service of that name that an earlier object left (deletionPolicy Orphan) is taken back, with its URL.
     static func adopting(_ observation: Observation) -> Decision? {
         guard case .found(let service) = observation.service, service.deleteTime == nil, observation.ownService == nil,
-            ModelEndpointService.isRetained(
+            Ownership.isRetained(
                 service.configuration.labels, for: observation.owner, clusterUID: observation.configuration.clusterUID)
         else { return nil }
         var configuration = RunServiceConfiguration()
-        configuration.labels = ModelEndpointService.labels(
+        configuration.labels = Ownership.retainableLabels(
             observation.owner, clusterUID: observation.configuration.clusterUID)
         let id = ModelEndpointService.id(observation)
         let situation = ModelEndpointSituation.waiting(.adoptingService, "taking back the service \(id)")
@@ -137,15 +130,35 @@ enum ModelEndpointUpkeep {
             }
             status.drift = entries(differences, .correcting, observation)
         }
+        // What Cloud Run does not keep is given up; the weights never are.
+        if refusal(observation) != nil { differences = differences.filter(\.isWeight) }
         guard !differences.isEmpty else { return nil }
         let situation = ModelEndpointSituation.waiting(
             isDrift ? .updatingService : .rollingOut,
             "setting \(differences.map { "\($0.path) to \($0.desired)" }.joined(separator: "; "))")
         if status.drift != observation.status.drift { return .record(status, situation) }
+        let age = updateAge(observation)
+        if age == nil, !differences.allSatisfy(\.isWeight) { status.updateStartTime = observation.moment }
         let fields = ModelEndpointSettings.fields.filter { field in differences.contains { $0.field == field } }
+        // Less and less often: a service that writes a setting in its own way is not asked without end.
         return Decision(
             steps: [ModelEndpointRollout.patch(wanted, fields, service, observation)], status: status,
-            situation: situation, next: .after(observation.configuration.pollInterval))
+            situation: situation, next: .after(max(observation.configuration.pollInterval, age ?? .zero)))
+    }
+
+    /// Since when settings are being set; nil when they are not.
+    private static func updateAge(_ observation: Observation) -> Duration? {
+        observation.status.updateStartTime.map { max(.zero, observation.now - $0) }
+    }
+
+    /// Settings that were set again and again, and are not so.
+    static func refusal(_ observation: Observation) -> ModelEndpointSituation? {
+        guard let service = observation.ownService, let age = updateAge(observation), age > patience else { return nil }
+        let wanted = ModelEndpointSettings.configuration(observation.status, observation)
+        let differences = ModelEndpointSettings.differences(wanted, service).filter { !$0.isWeight }
+        guard !differences.isEmpty else { return nil }
+        let list = differences.map { "\($0.path) was set to \($0.desired) and is \($0.observed)" }
+        return .actionRequired(.settingRefused, "Cloud Run does not keep what is set: \(list.joined(separator: "; "))")
     }
 
     /// Of all settings and weights.
@@ -157,41 +170,32 @@ enum ModelEndpointUpkeep {
 
     /// What the service was last seen to follow, and what became of drift.
     static func settle(_ status: inout ModelEndpoint.Status, _ observation: Observation) {
-        guard let service = observation.ownService else { return }
+        guard let service = observation.ownService else {
+            status.updateStartTime = nil
+            return
+        }
         let wanted = ModelEndpointSettings.configuration(status, observation)
         let differences = ModelEndpointSettings.differences(wanted, service)
+        if differences.allSatisfy(\.isWeight) { status.updateStartTime = nil }
         if differences.isEmpty {
             status.settingsHash = hash(wanted)
-            status.drift = status.drift.compactMap { entry in
-                var entry = entry
-                if entry.action == Action.reported.rawValue { return nil }
-                entry.action = Action.corrected.rawValue
-                return entry
-            }
+            status.drift = SettingDrift.settled(SettingDrift.list(status.drift, with: []))
         } else if status.settingsHash == hash(wanted), observation.spec.driftPolicy == .report {
             status.drift = entries(differences, .reported, observation)
         }
     }
 
-    /// The status's list with these differences in it: those that it has already keep their time, and what is over stays
-    /// as the past.
     private static func entries(
-        _ differences: [ModelEndpointSettings.Difference], _ action: Action, _ observation: Observation
-    ) -> [Entry] {
-        let old = observation.status.drift
-        let current = differences.map { difference in
-            let entry = Entry(
-                path: difference.path, desired: String(difference.desired.prefix(160)),
-                observed: String(difference.observed.prefix(160)), action: action.rawValue, time: observation.moment)
-            return old.first { isSame($0, entry) } ?? entry
-        }
-        let past = old.filter { $0.action == Action.corrected.rawValue && !current.contains($0) }
-        return Array((current + past).prefix(maximumDrift))
-    }
-
-    private static func isSame(_ left: Entry, _ right: Entry) -> Bool {
-        left.path == right.path && left.desired == right.desired && left.observed == right.observed
-            && left.action == right.action
+        _ differences: [ModelEndpointSettings.Difference], _ action: SettingDrift.Action, _ observation: Observation
+    ) -> [SettingDrift] {
+        SettingDrift.list(
+            observation.status.drift,
+            with: differences.map { difference in
+                SettingDrift(
+                    path: difference.path, desired: String(difference.desired.prefix(160)),
+                    observed: String(difference.observed.prefix(160)), action: action.rawValue,
+                    time: observation.moment)
+            })
     }
 
     // MARK: Clearing away

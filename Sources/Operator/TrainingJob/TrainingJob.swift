@@ -137,17 +137,9 @@ public struct TrainingJob: CustomResource, Codable {
         }
 
         public struct Assertion: Codable, Sendable, Hashable {
-            public enum Comparison: String, Codable, Sendable, Hashable {
-                case greaterThan = "GreaterThan"
-                case greaterThanOrEqual = "GreaterThanOrEqual"
-                case lessThan = "LessThan"
-                case lessThanOrEqual = "LessThanOrEqual"
-                case equal = "Equal"
-            }
-
             public var file: String
             public var jsonPath: String
-            public var `operator`: Comparison
+            public var `operator`: NumericComparison
             public var value: String
         }
 

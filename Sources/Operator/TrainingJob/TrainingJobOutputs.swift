@@ -209,25 +209,3 @@ enum TrainingJobOutputs {
         return (metrics.first { $0.name == "test_accuracy" } ?? metrics.first)?.value
     }
 }
-
-extension TrainingJob.Outputs.Assertion.Comparison {
-    func holds(_ left: Double, _ right: Double) -> Bool {
-        switch self {
-        case .greaterThan: left > right
-        case .greaterThanOrEqual: left >= right
-        case .lessThan: left < right
-        case .lessThanOrEqual: left <= right
-        case .equal: left == right
-        }
-    }
-
-    var words: String {
-        switch self {
-        case .greaterThan: "above"
-        case .greaterThanOrEqual: "at least"
-        case .lessThan: "below"
-        case .lessThanOrEqual: "at most"
-        case .equal: "equal to"
-        }
-    }
-}

@@ -16,6 +16,8 @@ struct CheckpointManifest: Codable, Sendable, Hashable {
         var seed: Int
         var batchSize: Int
         var trainImages: Int
+        /// Whose moments the checkpoint holds; nil: adam's.
+        var optimizer: String?
         var parameters: [String: [Int]]
     }
 

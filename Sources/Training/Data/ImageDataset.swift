@@ -24,34 +24,45 @@ public struct ImageDataset: Sendable, Hashable {
     }
 
     /// - Parameters:
-    ///   - images: an IDX file with 3 dimensions, plain or in gzip.
-    ///   - labels: an IDX file with 1 dimension, plain or in gzip.
-    ///   - name: of the files' folder, and the stem of both, for messages.
+    ///   - images: an IDX file with 3 dimensions, plain or in gzip, or a NumPy array (.npy) of as many.
+    ///   - labels: an IDX file with 1 dimension, plain or in gzip, or a NumPy array.
+    ///   - imagesName, labelsName: for messages; a NumPy array's ends with .npy.
     ///   - limit: takes only the first images.
     /// - Throws: `.badData` when a file is corrupt or the two do not belong together.
     public init(
         images: [UInt8], imagesName: String, labels: [UInt8], labelsName: String, limit: Int? = nil
     ) throws(TrainingError) {
-        let imageFile = try IDXFile(images, name: imagesName, dimensions: 3)
-        let labelFile = try IDXFile(labels, name: labelsName, dimensions: 1)
-        guard imageFile.extents[0] == labelFile.extents[0] else {
+        let (extents, pixels) = try Self.array(images, imagesName, dimensions: 3)
+        let (labelExtents, labels) = try Self.array(labels, labelsName, dimensions: 1)
+        guard extents[0] == labelExtents[0] else {
             throw TrainingError(
                 .badData,
-                "\(imagesName) has \(imageFile.extents[0]) images, but \(labelsName) has \(labelFile.extents[0]) labels"
+                "\(imagesName) has \(extents[0]) images, but \(labelsName) has \(labelExtents[0]) labels"
             )
         }
-        guard imageFile.extents[0] > 0 else { throw TrainingError(.badData, "\(imagesName) has no images") }
-        if let wrong = labelFile.bytes.firstIndex(where: { $0 >= ImageDataset.classCount }) {
+        guard extents[0] > 0 else { throw TrainingError(.badData, "\(imagesName) has no images") }
+        if let wrong = labels.firstIndex(where: { $0 >= ImageDataset.classCount }) {
             throw TrainingError(
                 .badData,
-                "\(labelsName) is corrupt: label \(wrong - labelFile.bytes.startIndex) is \(labelFile.bytes[wrong]), "
+                "\(labelsName) is corrupt: label \(wrong - labels.startIndex) is \(labels[wrong]), "
                     + "the classes are 0 to \(ImageDataset.classCount - 1)")
         }
-        height = imageFile.extents[1]
-        width = imageFile.extents[2]
-        let count = min(imageFile.extents[0], limit ?? Int.max)
-        pixels = Array(imageFile.bytes.prefix(count * height * width))
-        self.labels = Array(labelFile.bytes.prefix(count))
+        height = extents[1]
+        width = extents[2]
+        let count = min(extents[0], limit ?? Int.max)
+        self.pixels = Array(pixels.prefix(count * height * width))
+        self.labels = Array(labels.prefix(count))
+    }
+
+    private static func array(
+        _ contents: [UInt8], _ name: String, dimensions: Int
+    ) throws(TrainingError) -> (extents: [Int], bytes: ArraySlice<UInt8>) {
+        if name.hasSuffix(".npy") {
+            let file = try NPYFile(contents, name: name, dimensions: dimensions)
+            return (file.extents, try file.bytes())
+        }
+        let file = try IDXFile(contents, name: name, dimensions: dimensions)
+        return (file.extents, file.bytes)
     }
 
     /// Images that exist already in memory.

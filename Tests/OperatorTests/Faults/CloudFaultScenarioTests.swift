@@ -103,6 +103,10 @@ import Testing
         try await FaultScenarioTests.check(Workflow.artifacts, scenario)
     }
 
+    @Test(arguments: scenarios) func `a ModelEndpoint ends as ever`(_ scenario: Scenario) async throws {
+        try await FaultScenarioTests.check(FaultScenarioTests.endpoints, scenario)
+    }
+
     // MARK: What a user must see
 
     private static func artifactWorld() async throws -> FaultWorld {
@@ -127,6 +131,27 @@ import Testing
         #expect(world.world.cloud.callCount("storage.buckets.insert") - count <= 30)
         world.world.cloud.updateScript { $0.deniedPermissions = [:] }
         try await world.expectArtifact("ready") { $0?.status?.conditions.isTrue("Ready") == true }
+        #expect(world.oracle.violations == [])
+    }
+
+    @Test(arguments: [
+        "run.services.create", "run.services.get", "run.revisions.list",
+    ]) func `a missing permission is named, and the endpoint heals when it is granted`(
+        permission: String
+    ) async throws {
+        let world = try await Workflow.endpointWorld()()
+        try await world.createModel()
+        try await world.publish("v1")
+        world.world.cloud.updateScript { $0.deniedPermissions[permission] = CloudScript.forever }
+        try await world.createEndpoint()
+        try await world.expectEndpoint("says what is missing") {
+            $0?.status?.conditions.first(ofType: "Stalled")?.message.contains(permission) == true
+        }
+        let count = world.transport.trace.count { $0.side == .cloud }
+        _ = try await world.run(atMost: 1800, until: { false })
+        #expect(world.transport.trace.count { $0.side == .cloud } - count <= 120)
+        world.world.cloud.updateScript { $0.deniedPermissions = [:] }
+        try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
         #expect(world.oracle.violations == [])
     }
 

@@ -142,7 +142,7 @@ final class Oracle: Sendable {
 
     /// No revision that is not ready is to get requests.
     private func checkWeights() {
-        for finding in world.cloud.runWeightsOnUnready() { violated("weights", finding) }
+        for finding in world.cloud.runTrafficViolations { violated("weights", finding) }
     }
 
     /// Machines are bought only for an object that is there, is not going, and is not in a namespace that goes.
@@ -387,7 +387,7 @@ enum EndState {
     private static let dropped: Set<String> = [
         "cost", "activeSeconds", "message", "trainerStatus", "checkpoint", "generation", "metageneration", "digest",
         "summary", "count", "toStep", "fromStep", "hint", "node", "time", "nodes", "observedGeneration",
-        "logURL", "preflight", "storage", "modelDigest", "templateHash",
+        "logURL", "preflight", "storage", "modelDigest", "templateHash", "settingsHash",
     ]
 
     static func masked(_ value: JSONValue) -> JSONValue {

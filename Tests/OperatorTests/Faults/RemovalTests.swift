@@ -65,6 +65,17 @@ import Testing
         #expect(world.oracle.violations == [])
     }
 
+    @Test func `with the definition of ModelEndpoints all their services go`() async throws {
+        let world = try await Workflow.endpointWorld()()
+        try await world.serveFirst()
+        try await remove(Self.definitions, "modelendpoints.trainyard.dev", world)
+        #expect(
+            try await world.run(until: { try await isGone(Self.definitions, "modelendpoints.trainyard.dev", world) }))
+        #expect(world.world.cloud.runServiceLines() == [])
+        #expect(world.oracle.deletes["services"] == 1)
+        #expect(world.oracle.violations == [])
+    }
+
     @Test func `a namespace with a hundred objects goes, and nothing is made in it any more`() async throws {
         let world = try await FaultWorld(program: Trainers.interrupted())
         world.namespace = "crowd"

@@ -13,10 +13,7 @@ extension Workflow {
         Workflow(
             name: "serve and roll out", setting: "endpoint", make: endpointWorld(),
             story: { world in
-                try await world.createModel()
-                try await world.publish("v1")
-                try await world.createEndpoint()
-                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.serveFirst()
                 try await world.publish("v2")
                 try await world.expectEndpoint("v2 serves") { $0?.serves("v2") == true }
                 try await world.deleteEndpoint()
@@ -25,10 +22,7 @@ extension Workflow {
         Workflow(
             name: "bad revision", setting: "endpoint", make: endpointWorld(crashing: ["r/bad:1"]),
             story: { world in
-                try await world.createModel()
-                try await world.publish("v1")
-                try await world.createEndpoint()
-                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.serveFirst()
                 try await world.patchEndpoint(["spec": ["predictor": ["image": "r/bad:1"]]])
                 try await world.expectEndpoint("rolled back") { $0?.status?.state == "RolledBack" }
                 try await world.patchEndpoint(["spec": ["predictor": ["image": .null]]])
@@ -37,10 +31,7 @@ extension Workflow {
         Workflow(
             name: "bad answers", setting: "endpoint", make: endpointWorld(failing: ["v2"]),
             story: { world in
-                try await world.createModel()
-                try await world.publish("v1")
-                try await world.createEndpoint()
-                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.serveFirst()
                 try await world.publish("v2")
                 try await world.expectEndpoint("rolled back") { $0?.status?.state == "RolledBack" }
                 try await world.publish("v3")
@@ -49,11 +40,8 @@ extension Workflow {
         Workflow(
             name: "suspend, drift and access", setting: "endpoint", make: endpointWorld(),
             story: { world in
-                try await world.createModel()
-                try await world.publish("v1")
                 let member = "serviceAccount:app@sandbox-project.iam.gserviceaccount.com"
-                try await world.createEndpoint(["access": ["invokers": [.string(member)]]])
-                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.serveFirst(["access": ["invokers": [.string(member)]]])
                 try await world.patchEndpoint(["spec": ["suspend": true]])
                 try await world.expectEndpoint("suspended") { $0?.status?.state == "Suspended" }
                 try await world.patchEndpoint(["spec": ["suspend": false, "access": .null]])
@@ -119,10 +107,7 @@ extension Workflow {
         Workflow(
             name: "orphan and take back", setting: "endpoint", make: endpointWorld(),
             story: { world in
-                try await world.createModel()
-                try await world.publish("v1")
-                try await world.createEndpoint(["deletionPolicy": "Orphan"])
-                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.serveFirst(["deletionPolicy": "Orphan"])
                 world.oracle.expectOrphans()
                 try await world.deleteEndpoint()
                 try await world.expectEndpoint("nothing") { $0 == nil }
@@ -139,10 +124,7 @@ extension Workflow {
         Workflow(
             name: "the model stays while it is served", setting: "endpoint", make: endpointWorld(),
             story: { world in
-                try await world.createModel()
-                try await world.publish("v1")
-                try await world.createEndpoint()
-                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.serveFirst()
                 try await world.patchArtifact(["spec": ["deletionPolicy": "DeleteBucket"]], of: "model")
                 let confirmation: JSONValue = ["trainyard.dev/confirm-deletion": "model"]
                 try await world.patchArtifact(["metadata": ["annotations": confirmation]], of: "model")
@@ -236,6 +218,14 @@ extension FaultWorld {
             ModelEndpoint.resourceType,
             ["metadata": ["name": "digits", "namespace": .string(namespace)], "spec": .object(spec)])
         know(object, "endpoint")
+    }
+
+    /// How most stories begin: `v1` is published and served.
+    func serveFirst(_ changes: [String: JSONValue] = [:]) async throws {
+        try await createModel()
+        try await publish("v1")
+        try await createEndpoint(changes)
+        try await expectEndpoint("v1 serves") { $0?.serves("v1") == true }
     }
 
     func patchEndpoint(_ patch: JSONValue) async throws {

@@ -53,7 +53,7 @@ enum Artifacts {
         action: .init(type: .delete), condition: .init(ageDays: 7))
 
     static func bucket(
-        labels: [String: String]? = GCSArtifactBucket.ownLabels(
+        labels: [String: String]? = Ownership.retainableLabels(
             .init(type: GCSArtifact.resourceType, namespace: "ml", name: "runs", uid: uid), clusterUID: clusterUID),
         metageneration: Int64 = 4, location: String = "US-CENTRAL1", storageClass: String? = "STANDARD",
         iam: IAMConfiguration? = .locked, versioning: Versioning? = nil, lifecycle: Lifecycle? = nil

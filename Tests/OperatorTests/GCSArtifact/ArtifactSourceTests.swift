@@ -124,7 +124,7 @@ import Testing
         _ = try await second.storage.insertBucket(
             BucketConfiguration(
                 name: "runs-bucket", location: "us-central1",
-                labels: GCSArtifactBucket.ownLabels(
+                labels: Ownership.retainableLabels(
                     .init(
                         type: GCSArtifact.resourceType, namespace: "default", name: "runs",
                         uid: try #require(try await second.artifact()?.metadata.uid)),

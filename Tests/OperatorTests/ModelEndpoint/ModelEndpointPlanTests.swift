@@ -120,6 +120,25 @@ import Testing
         #expect(after.status == last.status || after.status.settingsHash != nil)
     }
 
+    @Test func `a smoke test that failed is not asked again at once`() throws {
+        var observation = try Endpoints.rolling()
+        observation.smokeTests = [
+            .init(name: "ready", result: SmokeTests.failed, message: "HTTP 503 and not 200", time: observation.now)
+        ]
+        let first = plan(observation)
+        #expect(first.next == .after(observation.configuration.pollInterval))
+        observation.endpoint.status = first.status
+        // Something else woke the object: the same is said, and no try is lost.
+        observation.smokeTests = []
+        observation.now = observation.now + (observation.configuration.pollInterval - .seconds(1))
+        #expect(ModelEndpointRollout.lastFailure(observation)?.name == "ready")
+        #expect(plan(observation).status.candidate?.failedTries == 1)
+        #expect(
+            plan(observation).status.conditions.map(\.message) == first.status.conditions.map(\.message))
+        observation.now = observation.now + .seconds(1)
+        #expect(ModelEndpointRollout.lastFailure(observation) == nil)
+    }
+
     @Test func `weights go up stage by stage, each for its time`() throws {
         var observation = try Endpoints.rolling(
             { $0.rollout = .standard },
@@ -270,6 +289,56 @@ import Testing
             return
         }
         #expect(fields == ["ingress"])
+    }
+
+    @Test func `a setting that is not kept is set less and less often, and then told of`() throws {
+        var observation = try Endpoints.rolling()
+        var status = observation.status
+        status.active = ModelEndpointService.facts(of: observation.revisions[1])
+        status.candidate = nil
+        status.observedGeneration = 3
+        observation.endpoint.status = status
+        // Whatever is set, the service answers with the same.
+        observation.service = .found(
+            try Endpoints.service(status, observation) { $0["ingress"] = "INGRESS_TRAFFIC_ALL" })
+        var patches = 0
+        for _ in 0..<100 {
+            let plan = plan(observation)
+            patches += plan.steps.count
+            observation.endpoint.status = plan.status
+            guard case .after(let pause) = plan.next else { break }
+            observation.now = observation.now + pause
+        }
+        #expect((5...12).contains(patches))
+        let refused = plan(observation)
+        #expect(refused.steps == [])
+        #expect(refused.next == .whenChanged)
+        #expect(ready(refused) == "Available=True/Serving Ready=False/SettingRefused Stalled=True/SettingRefused")
+        #expect(
+            refused.status.conditions.first(ofType: "Ready")?.message.hasPrefix(
+                "Cloud Run does not keep what is set: ingress was set to INGRESS_TRAFFIC_INTERNAL_ONLY and is "
+                    + "INGRESS_TRAFFIC_ALL.") == true)
+
+        // The weights are never given up.
+        var wrong = observation
+        wrong.service = .found(
+            try Endpoints.service(status, observation) {
+                $0["ingress"] = "INGRESS_TRAFFIC_ALL"
+                $0["traffic"] = [["type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100]]
+            })
+        guard case .cloud(.patchService(_, _, let fields, _, _, _))? = plan(wrong).steps.first else {
+            Issue.record("no patch")
+            return
+        }
+        #expect(fields == ["traffic"])
+
+        // Another description is tried anew; a service that follows after all is well.
+        var edited = observation
+        edited.endpoint.metadata.generation = 4
+        #expect(plan(edited).steps.count == 1)
+        observation.service = .found(try Endpoints.service(status, observation))
+        #expect(ready(plan(observation)) == "Available=True/Serving Ready=True/Serving")
+        #expect(plan(observation).status.updateStartTime == nil)
     }
 
     @Test func `old revisions go, those that serve stay`() throws {

@@ -70,14 +70,14 @@ import TrainingContract
     }
 
     @Test(arguments: [
-        ("greater", TrainingJob.Outputs.Assertion.Comparison.greaterThan, "86.71", false),
+        ("greater", NumericComparison.greaterThan, "86.71", false),
         ("greater or equal", .greaterThanOrEqual, "86.71", true),
         ("less", .lessThan, "87", true),
         ("less or equal", .lessThanOrEqual, "86", false),
         ("equal", .equal, "86.71", true),
     ])
     func `every operator compares`(
-        name: String, comparison: TrainingJob.Outputs.Assertion.Comparison, value: String, holds: Bool
+        name: String, comparison: NumericComparison, value: String, holds: Bool
     ) {
         let assertion = TrainingJob.Outputs.Assertion(
             file: "metrics.json", jsonPath: "{.test_accuracy[-1:]}", operator: comparison, value: value)

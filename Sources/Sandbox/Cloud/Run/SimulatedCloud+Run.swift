@@ -41,18 +41,4 @@ extension SimulatedCloud {
             }.sorted()
         }
     }
-
-    /// Where a request for traffic names a revision that is not ready with more than 0 percent.
-    public func runWeightsOnUnready() -> [String] {
-        state.withLock { state in
-            state.apis.run.services.values.flatMap { service in
-                RunTraffic.targets(service.resource).compactMap { target -> String? in
-                    guard let name = target.revision, target.percent > 0, service.resolve(target) == nil else {
-                        return nil
-                    }
-                    return "\(target.percent)% of \(service.id) go to \(name), which is not ready"
-                }
-            }
-        }
-    }
 }
