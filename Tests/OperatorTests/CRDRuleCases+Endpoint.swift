@@ -21,7 +21,7 @@ extension CRDRuleCases {
     private static let longName = String(repeating: "a", count: 41)
     private static let get: JSONValue = ["path": "/health"]
 
-    static let endpoints: [CRDRuleCase] = endpointBasics + endpointMoney
+    static let endpoints: [CRDRuleCase] = endpointBasics + endpointMoney + processorCases + eachProcessor
 
     private static let endpointBasics: [CRDRuleCase] = [
         create("metadata.name", "a-9", rule: "#0"), create("metadata.name", "9a", "RFC 1035", rule: "#0"),
@@ -107,103 +107,107 @@ extension CRDRuleCases {
         return .object(base.merging(more) { $1 })
     }
 
-    private static let endpointMoney: [CRDRuleCase] =
-        [
-            create(
-                "spec", basic(["preprocessor": ["image": "r/p:1"], "predictor": ["googleServiceAccount": account]]),
-                rule: "spec#0"),
-            create("spec.preprocessor", ["image": "r/p:1"], "processors need predictor", rule: "spec#0"),
-            create(
-                "spec",
-                basic([
-                    "predictor": ["googleServiceAccount": account],
-                    "preprocessor": ["image": "r/p:1", "googleServiceAccount": account, "env": secrets],
-                    "postprocessor": ["image": "r/p:1", "googleServiceAccount": account, "env": secrets],
-                ]), rule: "spec.preprocessor#0"),
-            create(
-                "spec",
-                basic([
-                    "predictor": ["googleServiceAccount": account], "preprocessor": ["image": "r/p:1", "env": secrets],
-                ]), "secrets in env need", rule: "spec.preprocessor#0"),
-            create(
-                "spec",
-                basic([
-                    "predictor": ["googleServiceAccount": account], "postprocessor": ["image": "r/p:1", "env": plain],
-                ]), rule: "spec.postprocessor#0"),
-            create(
-                "spec",
-                basic([
-                    "predictor": ["googleServiceAccount": account],
-                    "postprocessor": ["image": "r/p:1", "env": secrets],
-                ]), "secrets in env need", rule: "spec.postprocessor#0"),
-        ]
-        + ["preprocessor", "postprocessor"].flatMap { name in
+    private static let endpointMoney: [CRDRuleCase] = [
+        create("spec.mode", "Plan"), create("spec.mode", "DryRun", "Unsupported value"),
+        update("spec.mode", "Plan"),
+        create("spec.budget", ["maxMonthlyCost": "0.01"], rule: "spec.budget.maxMonthlyCost#0"),
+        create("spec.budget", ["maxMonthlyCost": "0.0"], "must be above 0", rule: "spec.budget.maxMonthlyCost#0"),
+        create("spec.budget", ["maxMonthlyCost": "-5"], "should match"),
+        create("spec.budget", [:], "Required value"),
+        create("spec.budget", ["maxMonthlyCost": "5", "onExceeded": "Fail"], "Unsupported value"),
+        create("spec.budget", ["maxMonthlyCost": "5", "onExceeded": "Suspend"]),
+        create("spec.rollout.maxSurgeHourlyCost", "2.50"),
+        create("spec.rollout.maxSurgeHourlyCost", "cheap", "should match"),
+        create("spec.scaling.warmWindows", window([:]), rule: "spec.scaling#1"),
+        create("spec.scaling.warmWindows", window(["timeZone": "America/Argentina/Buenos_Aires"])),
+        create(
+            "spec.scaling.warmWindows", window(["minReplicas": 5]), "must not exceed maxReplicas",
+            rule: "spec.scaling#1"),
+        create("spec.scaling.warmWindows", window(["schedule": "7 * *"]), "should match"),
+        create("spec.scaling.warmWindows", window(["timeZone": "../etc/passwd"]), "should match"),
+        create(
+            "spec.scaling.warmWindows", window(["durationSeconds": 59]), "should be greater than or equal to 60"),
+        create("spec.access", ["allowUnauthenticated": true], rule: "spec.access#0"),
+        create(
+            "spec.access", ["allowUnauthenticated": true, "invokers": ["user:a@example.com"]],
+            "invokers have no effect", rule: "spec.access#0"),
+        create(
+            "spec.predictor", ["googleServiceAccount": account, "env": [["name": "T", "valueFrom": secret]]],
+            rule: "spec.predictor#0"),
+        create(
+            "spec.predictor.env", [["name": "T", "valueFrom": secret]], "need googleServiceAccount",
+            rule: "spec.predictor#0"),
+        create("spec.predictor.env", [["name": "T", "value": "x"]], rule: "spec.predictor.env[]#1"),
+        create(
+            "spec.predictor",
+            ["googleServiceAccount": account, "env": [["name": "T", "value": "x", "valueFrom": secret]]],
+            "exclude each other", rule: "spec.predictor.env[]#1"),
+        create(
+            "spec.predictor",
             [
-                create(
-                    "spec",
-                    basic(["predictor": ["googleServiceAccount": account], name: ["image": "r/p:1", "env": plain]]),
-                    rule: "spec.\(name).env[]#0"),
-                create(
-                    "spec",
-                    basic([
-                        "predictor": ["googleServiceAccount": account],
-                        name: ["image": "r/p:1", "env": [["name": "PORT"]]],
-                    ]), "are reserved", rule: "spec.\(name).env[]#0"),
-                create(
-                    "spec",
-                    basic(["predictor": ["googleServiceAccount": account], name: ["image": "r/p:1", "env": plain]]),
-                    rule: "spec.\(name).env[]#1"),
-                create(
-                    "spec",
-                    basic([
-                        "predictor": ["googleServiceAccount": account],
-                        name: [
-                            "image": "r/p:1", "googleServiceAccount": account,
-                            "env": [["name": "T", "value": "x", "valueFrom": secret]],
-                        ],
-                    ]), "exclude each other", rule: "spec.\(name).env[]#1"),
-            ]
-        } + [
-            create("spec.mode", "Plan"), create("spec.mode", "DryRun", "Unsupported value"),
-            update("spec.mode", "Plan"),
-            create("spec.budget", ["maxMonthlyCost": "0.01"], rule: "spec.budget.maxMonthlyCost#0"),
-            create("spec.budget", ["maxMonthlyCost": "0.0"], "must be above 0", rule: "spec.budget.maxMonthlyCost#0"),
-            create("spec.budget", ["maxMonthlyCost": "-5"], "should match"),
-            create("spec.budget", [:], "Required value"),
-            create("spec.budget", ["maxMonthlyCost": "5", "onExceeded": "Fail"], "Unsupported value"),
-            create("spec.budget", ["maxMonthlyCost": "5", "onExceeded": "Suspend"]),
-            create("spec.rollout.maxSurgeHourlyCost", "2.50"),
-            create("spec.rollout.maxSurgeHourlyCost", "cheap", "should match"),
-            create("spec.scaling.warmWindows", window([:]), rule: "spec.scaling#1"),
-            create("spec.scaling.warmWindows", window(["timeZone": "America/Argentina/Buenos_Aires"])),
+                "googleServiceAccount": account,
+                "env": [["name": "T", "valueFrom": ["secretKeyRef": ["name": "t", "key": "newest"]]]],
+            ], "should match"),
+        create("spec.predictor.env", [["name": "T", "valueFrom": [:]]], "Required value"),
+    ]
+
+    private static let processorCases: [CRDRuleCase] = [
+        create(
+            "spec", basic(["preprocessor": ["image": "r/p:1"], "predictor": ["googleServiceAccount": account]]),
+            rule: "spec#0"),
+        create("spec.preprocessor", ["image": "r/p:1"], "processors need predictor", rule: "spec#0"),
+        create(
+            "spec",
+            basic([
+                "predictor": ["googleServiceAccount": account],
+                "preprocessor": ["image": "r/p:1", "googleServiceAccount": account, "env": secrets],
+                "postprocessor": ["image": "r/p:1", "googleServiceAccount": account, "env": secrets],
+            ]), rule: "spec.preprocessor#0"),
+        create(
+            "spec",
+            basic([
+                "predictor": ["googleServiceAccount": account], "preprocessor": ["image": "r/p:1", "env": secrets],
+            ]), "secrets in env need", rule: "spec.preprocessor#0"),
+        create(
+            "spec",
+            basic([
+                "predictor": ["googleServiceAccount": account], "postprocessor": ["image": "r/p:1", "env": plain],
+            ]), rule: "spec.postprocessor#0"),
+        create(
+            "spec",
+            basic([
+                "predictor": ["googleServiceAccount": account],
+                "postprocessor": ["image": "r/p:1", "env": secrets],
+            ]), "secrets in env need", rule: "spec.postprocessor#0"),
+    ]
+
+    private static let eachProcessor: [CRDRuleCase] = ["preprocessor", "postprocessor"].flatMap {
+        name -> [CRDRuleCase] in
+        let callers: JSONValue = ["googleServiceAccount": account]
+        return [
             create(
-                "spec.scaling.warmWindows", window(["minReplicas": 5]), "must not exceed maxReplicas",
-                rule: "spec.scaling#1"),
-            create("spec.scaling.warmWindows", window(["schedule": "7 * *"]), "should match"),
-            create("spec.scaling.warmWindows", window(["timeZone": "../etc/passwd"]), "should match"),
+                "spec",
+                basic(["predictor": callers, name: ["image": "r/p:1", "env": plain]]),
+                rule: "spec.\(name).env[]#0"),
             create(
-                "spec.scaling.warmWindows", window(["durationSeconds": 59]), "should be greater than or equal to 60"),
-            create("spec.access", ["allowUnauthenticated": true], rule: "spec.access#0"),
+                "spec",
+                basic([
+                    "predictor": callers,
+                    name: ["image": "r/p:1", "env": [["name": "PORT"]]],
+                ]), "are reserved", rule: "spec.\(name).env[]#0"),
             create(
-                "spec.access", ["allowUnauthenticated": true, "invokers": ["user:a@example.com"]],
-                "invokers have no effect", rule: "spec.access#0"),
+                "spec",
+                basic(["predictor": callers, name: ["image": "r/p:1", "env": plain]]),
+                rule: "spec.\(name).env[]#1"),
             create(
-                "spec.predictor", ["googleServiceAccount": account, "env": [["name": "T", "valueFrom": secret]]],
-                rule: "spec.predictor#0"),
-            create(
-                "spec.predictor.env", [["name": "T", "valueFrom": secret]], "need googleServiceAccount",
-                rule: "spec.predictor#0"),
-            create("spec.predictor.env", [["name": "T", "value": "x"]], rule: "spec.predictor.env[]#1"),
-            create(
-                "spec.predictor",
-                ["googleServiceAccount": account, "env": [["name": "T", "value": "x", "valueFrom": secret]]],
-                "exclude each other", rule: "spec.predictor.env[]#1"),
-            create(
-                "spec.predictor",
-                [
-                    "googleServiceAccount": account,
-                    "env": [["name": "T", "valueFrom": ["secretKeyRef": ["name": "t", "key": "newest"]]]],
-                ], "should match"),
-            create("spec.predictor.env", [["name": "T", "valueFrom": [:]]], "Required value"),
+                "spec",
+                basic([
+                    "predictor": callers,
+                    name: [
+                        "image": "r/p:1", "googleServiceAccount": account,
+                        "env": [["name": "T", "value": "x", "valueFrom": secret]],
+                    ],
+                ]), "exclude each other", rule: "spec.\(name).env[]#1"),
         ]
+    }
 }

@@ -145,14 +145,14 @@ import Testing
                 in the way
                   would be created:
                     Cloud Run service digits-<hash> in us-central1
-                    a revision that serves production of digits-model with trainyard-trainer:sandbox
+                    a revision that serves production of digits-model with \(SandboxSettings.trainerImage)
                   note:
                     whether the version is verified and meets its requirements, only a cluster knows
                     GCSArtifact digits-model is not in the file: it must be in the cluster
                 """)
         #expect(!plans.hasProblems)
         let json = try JSONValue(parsing: PlanText.json(plans))
-        #expect(json.value(at: ["modelEndpoints"])?[0]?.value(at: ["plan", "maxHourlyCost"]) == "3.139556")
+        #expect(json.value(at: ["modelEndpoints"])?[0]?.value(at: ["plan", "maxHourlyCost"]) == "3.13956")
         let wrong = text.replacing(
             "minReplicas: 1",
             with: "minReplicas: 1, warmWindows: [{name: w, schedule: 0 0 30 2 *, "

@@ -85,7 +85,7 @@ enum ModelEndpointBudget {
         cost.limitReached = budget.maxMonthlyCost
         cost.month = month(observation.now)
         status.cost = cost
-        return .record(status, stopped(observation))
+        return .record(status, .waiting(.suspending, exceeded(observation)))
     }
 
     static func stopped(_ observation: Observation) -> ModelEndpointSituation {

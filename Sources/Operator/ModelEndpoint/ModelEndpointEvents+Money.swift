@@ -18,11 +18,11 @@ extension ModelEndpointEvents {
         ]
     }
 
-    /// The budget is used up, and nothing else says so.
+    /// The budget is used up and only warns: where it stops, `Stalled` says so.
     static func spent(_ old: Status, _ new: Status) -> [Event] {
         guard let now = new.conditions.first(ofType: "WithinBudget"), now.status == .false,
             old.conditions.first(ofType: "WithinBudget")?.status != .false,
-            new.conditions.first(ofType: "Stalled")?.reason != now.reason
+            new.cost?.limitReached == nil
         else { return [] }
         return [Event(.warning, reason: now.reason, action: "CountCost", message: now.message)]
     }

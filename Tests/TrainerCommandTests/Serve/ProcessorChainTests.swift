@@ -41,6 +41,7 @@ import TrainingContract
     }
 
     private func ask(_ body: JSONValue, _ flags: [String: String]) async throws -> (Int, JSONValue) {
+        var result: (Int, JSONValue)?
         try await withTemporaryFolder { folder in
             try FolderStorage.write(folder + BucketLayout.model, ServeTests.model.encoded())
             var flags = flags
@@ -63,8 +64,9 @@ import TrainingContract
             let reply = try await CurlTransport().send(request)
             isStopping.store(true, ordering: .relaxed)
             #expect(try await end == .success)
-            return (reply.status, try JSONValue(parsing: reply.body))
+            result = (reply.status, try JSONValue(parsing: reply.body))
         }
+        return try #require(result)
     }
 
     private static let image: JSONValue = .array(Array(repeating: .array(Array(repeating: 9, count: 8)), count: 8))
