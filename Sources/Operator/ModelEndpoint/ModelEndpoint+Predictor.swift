@@ -12,7 +12,7 @@ extension ModelEndpoint {
                     public var key: String
                 }
 
-                public var secretKeyRef: SecretKey?
+                public var secretKeyRef: SecretKey
             }
 
             public var name: String

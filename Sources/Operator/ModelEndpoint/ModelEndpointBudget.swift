@@ -110,6 +110,8 @@ enum ModelEndpointBudget {
         }
         let old = observation.status.cost
         var cost = status.cost ?? Cost()
+        // Of the month that the limit was reached in: the next one begins anew.
+        if !isStopped(cost, observation) { cost.limitReached = nil }
         cost.currencyCode = observation.configuration.prices.currencyCode
         cost.hourlyRate = (hourly * (status.replicas ?? 0)).statusText
         let most = observation.spec.scaling.maxReplicas
@@ -127,7 +129,6 @@ enum ModelEndpointBudget {
             cost.monthToDate = spent.statusText
             cost.updateTime = observation.moment
         }
-        if !isStopped(cost, observation) { cost.limitReached = nil }
         status.cost = cost
     }
 
