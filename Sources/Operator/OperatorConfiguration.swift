@@ -30,6 +30,8 @@ public struct OperatorConfiguration: Sendable, Hashable {
     public var runtimeAccounts: [String: Set<String>]
     /// What namespaces may use; nil: everything in the operator's project.
     public var tenantPolicies: TenantPolicies?
+    /// Namespaces whose endpoints may be called by everybody; `*`: all of them.
+    public var publicNamespaces: Set<String>
     /// E-mail address of the service account of the nodes that runs get; nil: the project's default.
     public var nodeServiceAccount: String?
 
@@ -40,7 +42,7 @@ public struct OperatorConfiguration: Sendable, Hashable {
         imagePullGrace: Duration = .seconds(120), podStartGrace: Duration = .seconds(900),
         prices: PriceTable = .builtIn, nodeServiceAccount: String? = nil,
         accessMembers: [String: Set<String>] = [:], runtimeAccounts: [String: Set<String>] = [:],
-        tenantPolicies: TenantPolicies? = nil
+        tenantPolicies: TenantPolicies? = nil, publicNamespaces: Set<String> = []
     ) {
         self.cluster = cluster
         self.clusterUID = clusterUID
@@ -57,6 +59,7 @@ public struct OperatorConfiguration: Sendable, Hashable {
         self.accessMembers = accessMembers
         self.runtimeAccounts = runtimeAccounts
         self.tenantPolicies = tenantPolicies
+        self.publicNamespaces = publicNamespaces
     }
 
     /// Whether objects of a namespace may give an IAM member access: service accounts of the project, and whom

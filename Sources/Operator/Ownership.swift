@@ -18,6 +18,10 @@ public enum Ownership {
     public static let clusterLabel = ResourceOwner.clusterLabel
     /// Google label of a bucket: which object it was made for, as `Naming.objectKey`; outlives that object.
     public static let objectLabel = "trainyard-object"
+    /// Google label of a Cloud Run service: whether it goes with its object, as `goesWithObject`, or is to stay.
+    public static let onDeletionLabel = "trainyard-on-deletion"
+    public static let goesWithObject = "delete"
+    static let staysWithoutObject = "orphan"
     /// Google label: the run's id.
     public static let googleRunLabel = "trainyard-run"
     /// Removed when nothing of ours is left in the cloud.

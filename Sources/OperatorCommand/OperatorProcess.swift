@@ -109,11 +109,13 @@ struct OperatorProcess: Sendable {
             client: place.kubernetes, clock: .system(wall: clock), report: reporter(metrics))
         let manager = ControllerManager(environment: runtime, leaderElection: leaderElection())
         registry.beforeEachPage { metrics.take(manager.statistics) }
+        ModelEndpointMetrics.register(registry, cache: manager.cache)
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: place.clusterUID, zones: place.zones, trainerImage: options.trainerImage,
             progressInterval: options.progressInterval, prices: prices,
             nodeServiceAccount: options.nodeServiceAccount, accessMembers: options.accessMembers,
-            runtimeAccounts: options.tenantAccounts, tenantPolicies: policies)
+            runtimeAccounts: options.tenantAccounts, tenantPolicies: policies,
+            publicNamespaces: options.publicNamespaces)
         let gated = google.client(gate: manager.gate, clock: clock, userAgent: userAgent)
         let storage = StorageClient(gated.with(tokens: tenantTokens(google, kubernetes: place.kubernetes)))
         addControllers(
@@ -219,7 +221,8 @@ struct OperatorProcess: Sendable {
         manager.add(
             ModelEndpointController(
                 configuration: configuration, kubernetes: kubernetes, run: RunClient(google), invoker: invoker,
-                monitoring: MonitoringClient(google), storage: storage, cache: manager.cache, clock: clock),
+                monitoring: MonitoringClient(google), storage: storage, cache: manager.cache, clock: clock,
+                zoneFile: ZoneFile.bytes),
             options: controllerOptions)
     }
 
@@ -239,7 +242,7 @@ struct OperatorProcess: Sendable {
         let reporter = LeakReporter(registry, log: log)
         let sweeper = LeakSweeper(
             configuration: configuration, options: options.leakSweep, container: ContainerClient(google),
-            cache: manager.cache, clock: .system(wall: clock), report: { reporter.record($0) })
+            run: RunClient(google), cache: manager.cache, clock: .system(wall: clock), report: { reporter.record($0) })
         manager.addDuty { await sweeper.run($0) }
     }
 

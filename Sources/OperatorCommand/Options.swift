@@ -36,6 +36,8 @@ struct Options: Sendable, Equatable {
     var accessMembers: [String: Set<String>] = [:]
     /// What namespaces may use, as JSON; nil: everything in the operator's project.
     var tenantPolicyFile: String?
+    /// Namespaces whose endpoints may be called by everybody.
+    var publicNamespaces: Set<String> = []
     /// Signs URLs for namespaces without an account of their own.
     var signingAccount: String?
     var logLevel = LogLevel.info
@@ -93,8 +95,8 @@ struct Options: Sendable, Equatable {
           --progress-interval-seconds SECONDS
                                        shortest time between two status writes with nothing but progress; default 30
           --leak-sweep true|false|dry-run
-                                       delete node pools of ours whose object is gone for ten minutes, at most ten
-                                       an hour; dry-run only reports them; default true
+                                       delete node pools and Cloud Run services of ours whose object is gone for ten
+                                       minutes, at most ten of each an hour; dry-run only reports them; default true
           --tenant-accounts LIST       the Google service accounts that namespaces may ask for by the annotation
                                        trainyard.dev/google-service-account, as NAMESPACE=ACCOUNT, separated by
                                        commas; Cloud Storage is used as them, and the operator's own account needs
@@ -106,6 +108,9 @@ struct Options: Sendable, Equatable {
           --tenant-policies FILE       what namespaces may use, as JSON (locations, accelerators, machine types, buckets,
                                        nodes); a namespace that no policy names may then use nothing; default:
                                        every namespace may use everything in the operator's project
+          --public-endpoints LIST      namespaces whose ModelEndpoints may be open to everybody
+                                       (access.allowUnauthenticated), separated by commas; * is all of them;
+                                       default: none
           --signing-account EMAIL      the service account that signs URLs (access.signedURLs) for namespaces without an
                                        account of their own, and whose rights these URLs have; the operator's own
                                        account needs roles/iam.serviceAccountTokenCreator on it; default: nobody signs
@@ -184,6 +189,14 @@ struct Options: Sendable, Equatable {
         case "--tenant-accounts": tenantAccounts = try Options.tenantAccounts(value)
         case "--access-members": accessMembers = try Options.accessMembers(value)
         case "--tenant-policies": tenantPolicyFile = value
+        case "--public-endpoints":
+            let names = value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+            guard names.allSatisfy({ $0 == "*" || $0.wholeMatch(of: /[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/) != nil })
+            else {
+                throw UsageError(
+                    message: "--public-endpoints: expected namespaces, separated by commas, found \(value)")
+            }
+            publicNamespaces = Set(names)
         case "--signing-account":
             guard value.contains("@") else {
                 throw UsageError(message: "--signing-account: expected an e-mail address, found \(value)")

@@ -67,6 +67,8 @@ struct Options: Sendable, Hashable {
           --timeout-seconds N    a request that has waited so long gets 504 (30)
           --max-body-mb N        largest request body (32)
           --threads N            threads that compute (as many as the process may use)
+          --upstream URL         a service that sees requests first: POST /preprocess with the body; its answer is predicted
+          --downstream URL       a service that sees answers last: POST /postprocess; its answer is the client's
 
         download  Copies all objects below a prefix into a folder, several at a time, each compared with its CRC32C.
                   Files that are there already are compared and kept; a broken download goes on where it was.

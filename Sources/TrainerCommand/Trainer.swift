@@ -33,8 +33,9 @@ enum Trainer {
                 let serving = try ServeOptions(options.serving, environment: environment)
                 let places = [serving.model.uri, serving.model.manifestURI].compactMap { $0 }
                 let storage = try storage(for: places, environment: environment, clock: clock)
-                return try await ServeCommand(options: serving, storage: storage, clock: clock, log: log)
-                    .run(shouldStop: shouldStop)
+                let command = ServeCommand(
+                    options: serving, storage: storage, environment: environment, clock: clock, log: log)
+                return try await command.run(shouldStop: shouldStop)
             case .bench: return BenchCommand.run(isJSON: options.isJSON)
             case .selftest:
                 return await SelfTest.run(isJSON: options.isJSON, environment: environment, clock: clock)

@@ -10,6 +10,10 @@ public enum ServingEnvironment {
     public static let modelName = "ML_MODEL_NAME"
     /// For people and logs.
     public static let modelVersion = "ML_MODEL_VERSION"
+    /// URL of the service that sees requests before the model.
+    public static let upstream = "ML_UPSTREAM_URL"
+    /// URL of the service that sees answers after the model.
+    public static let downstream = "ML_DOWNSTREAM_URL"
     /// Where Cloud Run wants to be answered; with it the server listens on all addresses.
     public static let port = "PORT"
     /// The only address to listen on, e.g. 127.0.0.1 where the port is a whole machine's.

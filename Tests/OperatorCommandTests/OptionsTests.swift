@@ -31,7 +31,7 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
             "--health-address", "[::1]:0", "--concurrency=8", "--recheck-seconds", "60",
             "--progress-interval-seconds=1.5", "--log-level", "debug", "--tenant-accounts",
             "a=one@p1.iam.gserviceaccount.com,a=two@p1.iam.gserviceaccount.com,b=one@p1.iam.gserviceaccount.com",
-            "--access-members=a=user:me@example.com,*=group:all@example.com")
+            "--access-members=a=user:me@example.com,*=group:all@example.com", "--public-endpoints=web,shop")
         #expect(
             command
                 == options {
@@ -57,6 +57,7 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
                         "b": ["one@p1.iam.gserviceaccount.com"],
                     ]
                     $0.accessMembers = ["a": ["user:me@example.com"], "*": ["group:all@example.com"]]
+                    $0.publicNamespaces = ["web", "shop"]
                 })
     }
 
@@ -110,6 +111,10 @@ private func options(_ change: (inout Options) -> Void = { _ in }) -> Options.Co
         ),
         (
             required + ["--access-members", "a=me"], "--access-members: expected NAMESPACE=KIND:NAME, found a=me"
+        ),
+        (
+            required + ["--public-endpoints", "web,Shop"],
+            "--public-endpoints: expected namespaces, separated by commas, found web,Shop"
         ),
         (
             required + ["--tenant-accounts", "a=me@example.com"],

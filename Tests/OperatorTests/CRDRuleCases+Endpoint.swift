@@ -21,7 +21,9 @@ extension CRDRuleCases {
     private static let longName = String(repeating: "a", count: 41)
     private static let get: JSONValue = ["path": "/health"]
 
-    static let endpoints: [CRDRuleCase] = [
+    static let endpoints: [CRDRuleCase] = endpointBasics + endpointMoney + processorCases + eachProcessor
+
+    private static let endpointBasics: [CRDRuleCase] = [
         create("metadata.name", "a-9", rule: "#0"), create("metadata.name", "9a", "RFC 1035", rule: "#0"),
         create("metadata.name", .string(longName), "RFC 1035", rule: "#0"),
         create("spec", nil, "spec: Required value"),
@@ -82,4 +84,130 @@ extension CRDRuleCases {
         create("spec.driftPolicy", "Report"),
         update("spec.suspend", true), update("spec.model.artifactRef", ["name": "other", "alias": "a"]),
     ]
+
+    private static func window(_ changes: [String: JSONValue]) -> JSONValue {
+        let base: [String: JSONValue] = [
+            "name": "day", "schedule": "0 7 * * mon-fri", "durationSeconds": 36_000, "minReplicas": 2,
+        ]
+        return [.object(base.merging(changes) { $1 })]
+    }
+
+    private static let secret: JSONValue = ["secretKeyRef": ["name": "token"]]
+    private static let account: JSONValue = "app@my-project.iam.gserviceaccount.com"
+
+    private static let secrets: JSONValue = [["name": "T", "valueFrom": secret]]
+    private static let plain: JSONValue = [["name": "T", "value": "x"]]
+
+    /// A whole spec.
+    private static func basic(_ more: [String: JSONValue]) -> JSONValue {
+        let base: [String: JSONValue] = [
+            "backend": ["type": "CloudRun", "cloudRun": ["location": "us-central1"]],
+            "model": ["artifactRef": ["name": "m", "alias": "production"]],
+        ]
+        return .object(base.merging(more) { $1 })
+    }
+
+    private static let endpointMoney: [CRDRuleCase] = [
+        create("spec.mode", "Plan"), create("spec.mode", "DryRun", "Unsupported value"),
+        update("spec.mode", "Plan"),
+        create("spec.budget", ["maxMonthlyCost": "0.01"], rule: "spec.budget.maxMonthlyCost#0"),
+        create("spec.budget", ["maxMonthlyCost": "0.0"], "must be above 0", rule: "spec.budget.maxMonthlyCost#0"),
+        create("spec.budget", ["maxMonthlyCost": "-5"], "should match"),
+        create("spec.budget", [:], "Required value"),
+        create("spec.budget", ["maxMonthlyCost": "5", "onExceeded": "Fail"], "Unsupported value"),
+        create("spec.budget", ["maxMonthlyCost": "5", "onExceeded": "Suspend"]),
+        create("spec.rollout.maxSurgeHourlyCost", "2.50"),
+        create("spec.rollout.maxSurgeHourlyCost", "cheap", "should match"),
+        create("spec.scaling.warmWindows", window([:]), rule: "spec.scaling#1"),
+        create("spec.scaling.warmWindows", window(["timeZone": "America/Argentina/Buenos_Aires"])),
+        create(
+            "spec.scaling.warmWindows", window(["minReplicas": 5]), "must not exceed maxReplicas",
+            rule: "spec.scaling#1"),
+        create("spec.scaling.warmWindows", window(["schedule": "7 * *"]), "should match"),
+        create("spec.scaling.warmWindows", window(["timeZone": "../etc/passwd"]), "should match"),
+        create(
+            "spec.scaling.warmWindows", window(["durationSeconds": 59]), "should be greater than or equal to 60"),
+        create("spec.access", ["allowUnauthenticated": true], rule: "spec.access#0"),
+        create(
+            "spec.access", ["allowUnauthenticated": true, "invokers": ["user:a@example.com"]],
+            "invokers have no effect", rule: "spec.access#0"),
+        create(
+            "spec.predictor", ["googleServiceAccount": account, "env": [["name": "T", "valueFrom": secret]]],
+            rule: "spec.predictor#0"),
+        create(
+            "spec.predictor.env", [["name": "T", "valueFrom": secret]], "need googleServiceAccount",
+            rule: "spec.predictor#0"),
+        create("spec.predictor.env", [["name": "T", "value": "x"]], rule: "spec.predictor.env[]#1"),
+        create(
+            "spec.predictor",
+            ["googleServiceAccount": account, "env": [["name": "T", "value": "x", "valueFrom": secret]]],
+            "exclude each other", rule: "spec.predictor.env[]#1"),
+        create(
+            "spec.predictor",
+            [
+                "googleServiceAccount": account,
+                "env": [["name": "T", "valueFrom": ["secretKeyRef": ["name": "t", "key": "newest"]]]],
+            ], "should match"),
+        create("spec.predictor.env", [["name": "T", "valueFrom": [:]]], "Required value"),
+    ]
+
+    private static let processorCases: [CRDRuleCase] = [
+        create(
+            "spec", basic(["preprocessor": ["image": "r/p:1"], "predictor": ["googleServiceAccount": account]]),
+            rule: "spec#0"),
+        create("spec.preprocessor", ["image": "r/p:1"], "processors need predictor", rule: "spec#0"),
+        create(
+            "spec",
+            basic([
+                "predictor": ["googleServiceAccount": account],
+                "preprocessor": ["image": "r/p:1", "googleServiceAccount": account, "env": secrets],
+                "postprocessor": ["image": "r/p:1", "googleServiceAccount": account, "env": secrets],
+            ]), rule: "spec.preprocessor#0"),
+        create(
+            "spec",
+            basic([
+                "predictor": ["googleServiceAccount": account], "preprocessor": ["image": "r/p:1", "env": secrets],
+            ]), "secrets in env need", rule: "spec.preprocessor#0"),
+        create(
+            "spec",
+            basic([
+                "predictor": ["googleServiceAccount": account], "postprocessor": ["image": "r/p:1", "env": plain],
+            ]), rule: "spec.postprocessor#0"),
+        create(
+            "spec",
+            basic([
+                "predictor": ["googleServiceAccount": account],
+                "postprocessor": ["image": "r/p:1", "env": secrets],
+            ]), "secrets in env need", rule: "spec.postprocessor#0"),
+    ]
+
+    private static let eachProcessor: [CRDRuleCase] = ["preprocessor", "postprocessor"].flatMap {
+        name -> [CRDRuleCase] in
+        let callers: JSONValue = ["googleServiceAccount": account]
+        return [
+            create(
+                "spec",
+                basic(["predictor": callers, name: ["image": "r/p:1", "env": plain]]),
+                rule: "spec.\(name).env[]#0"),
+            create(
+                "spec",
+                basic([
+                    "predictor": callers,
+                    name: ["image": "r/p:1", "env": [["name": "PORT"]]],
+                ]), "are reserved", rule: "spec.\(name).env[]#0"),
+            create(
+                "spec",
+                basic(["predictor": callers, name: ["image": "r/p:1", "env": plain]]),
+                rule: "spec.\(name).env[]#1"),
+            create(
+                "spec",
+                basic([
+                    "predictor": callers,
+                    name: [
+                        "image": "r/p:1", "googleServiceAccount": account,
+                        "env": [["name": "T", "value": "x", "valueFrom": secret]],
+                    ],
+                ]), "exclude each other", rule: "spec.\(name).env[]#1"),
+        ]
+    }
 }

@@ -11,7 +11,7 @@ import Testing
     }
 
     private func entries(_ text: String, zones: [String] = []) async throws -> [PlanCommand.Entry] {
-        try await command(zones: zones).entries(of: try ManifestFile.read("f.yaml", text: text))
+        try await command(zones: zones).plans(of: try ManifestFile.read("f.yaml", text: text)).jobs
     }
 
     private static let artifact = """
@@ -100,8 +100,11 @@ import Testing
         var planned = 0
         for file in LocalFiles.names(in: folder) where file.hasSuffix(".yaml") {
             let documents = try ManifestFile.read(["\(folder)/\(file)"])
-            guard documents.contains(where: { $0.type == TrainingJob.resourceType }) else { continue }
-            let entry = try #require(try await command().entries(of: documents).first)
+            let kinds = [TrainingJob.resourceType, ModelEndpoint.resourceType]
+            guard documents.contains(where: { kinds.contains($0.type) }) else { continue }
+            let plans = try await command().plans(of: documents)
+            for endpoint in plans.endpoints { #expect(endpoint.plan.problems == [], "\(file)") }
+            guard let entry = plans.jobs.first else { continue }
             #expect(entry.plan.problems == [], "\(file)")
             #expect(entry.notes == [], "\(file)")
             #expect(entry.plan.candidates.first?.hourlyCost != nil, "\(file)")
@@ -112,7 +115,8 @@ import Testing
 
     @Test func `programs get the same as JSON`() async throws {
         let entries = try await entries(Self.job())
-        let json = try JSONValue(parsing: PlanText.json(entries))
+        let json = try JSONValue(parsing: PlanText.json(PlanCommand.Plans(jobs: entries)))
+        #expect(json["modelEndpoints"] == nil)
         let job = try #require(json["trainingJobs"]?[0])
         #expect(job["name"] == "mnist")
         #expect(job["namespace"] == "default")
@@ -120,8 +124,47 @@ import Testing
         #expect(job["notes"]?.arrayValue?.count == 2)
     }
 
+    @Test func `an endpoint's plan says what would be made and what it costs`() async throws {
+        let text = """
+            apiVersion: trainyard.dev/v1alpha1
+            kind: ModelEndpoint
+            metadata: {name: digits}
+            spec:
+              backend: {type: CloudRun, cloudRun: {location: us-central1}}
+              model: {artifactRef: {name: digits-model, alias: production}}
+              predictor: {resources: {limits: {cpu: 4, memory: 16Gi}}, accelerator: {gpu: {type: nvidia-l4}}}
+              scaling: {minReplicas: 1, maxReplicas: 3}
+              budget: {maxMonthlyCost: "100", onExceeded: Suspend}
+
+            """
+        let plans = try await command().plans(of: try ManifestFile.read("f.yaml", text: text))
+        let entry = try #require(plans.endpoints.first)
+        #expect(
+            PlanText.text(entry) == """
+                modelendpoint/digits: Cloud Run service digits-<hash> in us-central1; $1.05 to $3.14 an hour; nothing stands \
+                in the way
+                  would be created:
+                    Cloud Run service digits-<hash> in us-central1
+                    a revision that serves production of digits-model with \(SandboxSettings.trainerImage)
+                  note:
+                    whether the version is verified and meets its requirements, only a cluster knows
+                    GCSArtifact digits-model is not in the file: it must be in the cluster
+                """)
+        #expect(!plans.hasProblems)
+        let json = try JSONValue(parsing: PlanText.json(plans))
+        #expect(json.value(at: ["modelEndpoints"])?[0]?.value(at: ["plan", "maxHourlyCost"]) == "3.13956")
+        let wrong = text.replacing(
+            "minReplicas: 1",
+            with: "minReplicas: 1, warmWindows: [{name: w, schedule: 0 0 30 2 *, "
+                + "durationSeconds: 60, minReplicas: 2}]")
+        let refused = try await command().plans(of: try ManifestFile.read("f.yaml", text: wrong))
+        #expect(refused.endpoints.first?.plan.problems == ["scaling.warmWindows: w: \"0 0 30 2 *\" never comes"])
+        #expect(refused.hasProblems)
+    }
+
     @Test(arguments: [
-        ("not YAML", "a: [", "f.yaml:"), ("no TrainingJob", artifact, "there is no TrainingJob in f.yaml"),
+        ("not YAML", "a: [", "f.yaml:"),
+        ("no TrainingJob", artifact, "there is no TrainingJob and no ModelEndpoint in f.yaml"),
         ("an unknown field", job("  budgets: {}"), "unknown field \"spec.budgets\""),
         ("a wrong value", job("  budget: {maxCost: 5}"), "f.yaml:"),
         ("a rule", job("  budget: {maxCost: \"0\"}"), "must be above 0"),

@@ -14,7 +14,7 @@ public struct RunInvoker: Sendable {
 
     private static let operation = "calling a Cloud Run service"
     /// A prediction of a smoke test is small.
-    private static let maximumResponseBytes = 1 << 20
+    public static let usualResponseBytes = 1 << 20
 
     private let transport: any HTTPTransport
     private let identity: any IdentityTokenSource
@@ -36,7 +36,8 @@ public struct RunInvoker: Sendable {
     /// - Throws: `.insecure` for a URL that is neither https nor on this machine, `.invalid` for one that is none;
     ///   `.unavailable`, `.timeout`, `.tooLarge`, `.cancelled`, and what getting the token throws.
     public func send(
-        _ path: String, body: [UInt8]?, to url: String, audience: String, timeout: Duration
+        _ path: String, body: [UInt8]?, to url: String, audience: String, timeout: Duration,
+        maximumResponseBytes: Int = RunInvoker.usualResponseBytes
     ) async throws(APIError) -> Answer {
         guard let base = HTTPURL(url), let target = HTTPURL.parseTarget(path) else {
             throw APIError(.invalid, operation: Self.operation, message: "the URL \(url) with \(path) is none")
@@ -47,7 +48,7 @@ public struct RunInvoker: Sendable {
         let address = HTTPURL(origin: base.origin, path: target.path, query: target.query)
         var request = HTTPRequest(
             body == nil ? .get : .post, address, headers: ["Accept": "application/json"], body: body ?? [],
-            timeout: timeout, maximumResponseBytes: Self.maximumResponseBytes)
+            timeout: timeout, maximumResponseBytes: maximumResponseBytes)
         if body != nil { request.headers["Content-Type"] = "application/json" }
         if let token = try await identity.token(for: audience) {
             request.headers["Authorization"] = "Bearer \(token.secret.revealed)"

@@ -13,15 +13,16 @@ public struct LeakReporter: Sendable {
         self.log = log
         leaked = registry.gauge(
             "trainyard_leaked_resources",
-            help: "Node pools with our labels that belong to no object, at the last sweep.")
+            help: "Node pools and Cloud Run services with our labels that belong to no object, at the last sweep.")
         hourlyCost = registry.gauge(
             "trainyard_leaked_hourly_cost_dollars",
             help: "What the machines of leaked node pools cost an hour by list price, as far as it is known.")
         deletions = registry.counter(
-            "trainyard_leak_deletions_total", help: "Deletions of leaked node pools that were asked for.",
+            "trainyard_leak_deletions_total", help: "Deletions of leaked node pools and services that were asked for.",
             labels: [MetricLabel("result", ["success", "error"])])
         sweeps = registry.counter(
-            "trainyard_leak_sweeps_total", help: "Sweeps for leaked node pools; an incomplete one judges nothing.",
+            "trainyard_leak_sweeps_total",
+            help: "Sweeps for leaks; an incomplete one judges nothing of what it could not list.",
             labels: [MetricLabel("result", ["complete", "incomplete"])])
     }
 

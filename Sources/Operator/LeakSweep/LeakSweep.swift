@@ -6,7 +6,7 @@ import GoogleCloud
 /// finalizer taken off by hand, or the cluster came back from a backup that is older than the pool. Memory only: after
 /// a restart the grace period begins anew.
 struct LeakSweep: Sendable {
-    /// A node pool with our labels.
+    /// A node pool with our labels, or a Cloud Run service by its full name.
     struct Pool: Sendable, Hashable {
         var name: String
         /// Google label `trainyard-owner-uid`.
@@ -26,6 +26,13 @@ struct LeakSweep: Sendable {
             run = pool.config?.resourceLabels?[Ownership.googleRunLabel] ?? ""
             self.hourlyCost = hourlyCost
             isStopping = pool.status == .stopping
+        }
+
+        init(name: String, ownerUID: String, isStopping: Bool) {
+            self.name = name
+            self.ownerUID = ownerUID
+            run = ""
+            self.isStopping = isStopping
         }
 
         fileprivate var identity: String { "\(name) \(ownerUID)" }

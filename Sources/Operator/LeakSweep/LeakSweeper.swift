@@ -27,13 +27,15 @@ public final class LeakSweeper: Sendable {
     private let nodes: ObjectStore<Node>
     private let report: @Sendable (Report) -> Void
     private let state: Mutex<LeakSweep>
+    private let services: ServiceSweep?
 
     /// - Parameters:
     ///   - container: its transport must be gated, as the controllers' is.
+    ///   - run: sweeps Cloud Run services too; nil leaves them alone.
     ///   - report: hears what was found and done.
     public init(
         configuration: OperatorConfiguration, options: LeakSweepOptions, container: ContainerClient,
-        cache: ObjectCache, clock: RuntimeClock, report: @escaping @Sendable (Report) -> Void
+        run: RunClient? = nil, cache: ObjectCache, clock: RuntimeClock, report: @escaping @Sendable (Report) -> Void
     ) {
         self.configuration = configuration
         self.options = options
@@ -43,6 +45,10 @@ public final class LeakSweeper: Sendable {
         owners = cache.store(TrainingJob.self)
         nodes = cache.store(Node.self, labelSelector: Ownership.jobLabel)
         state = Mutex(LeakSweep(options: options))
+        services = run.map {
+            ServiceSweep(
+                configuration: configuration, options: options, run: $0, cache: cache, clock: clock, report: report)
+        }
     }
 
     /// Sweeps at every interval until the task is cancelled.
@@ -55,6 +61,7 @@ public final class LeakSweeper: Sendable {
 
     /// One sweep: the cloud first, the cluster second, so that what is made meanwhile has its owner in the second list.
     func sweep(_ duty: ControllerManager.Duty) async {
+        let serviceCount = await services?.sweep(duty) ?? 0
         do throws(APIError) {
             let pools = try await container.nodePools(in: configuration.cluster).compactMap { pool in
                 LeakSweep.Pool(pool, clusterUID: configuration.clusterUID, hourlyCost: hourlyCost(pool))
@@ -62,31 +69,34 @@ public final class LeakSweeper: Sendable {
             let known = Set(owners.objects().compactMap(\.metadata.uid))
             // The store says whom nobody need ask for; that an object is not there is only believed to the API server.
             let live =
-                pools.allSatisfy { known.contains($0.ownerUID) } ? known : try await liveOwners(duty.kubernetes)
+                pools.allSatisfy { known.contains($0.ownerUID) }
+                ? known : try await Self.liveOwners(TrainingJob.resourceType, duty.kubernetes)
             let now = clock.uptime
             let verdict = state.withLock { $0.judge(pools, owners: live, now: now) }
             for pool in verdict.new { tell(pool, duty) }
             for pool in verdict.deletions { await delete(pool, duty) }
             report(
                 .complete(
-                    leakCount: verdict.leaks.count, hourlyCost: verdict.hourlyCost,
+                    leakCount: verdict.leaks.count + serviceCount, hourlyCost: verdict.hourlyCost,
                     postponedCount: verdict.postponedCount))
         } catch {
             if error.code != .cancelled { report(.incomplete(error)) }
         }
     }
 
-    /// The uids of all TrainingJobs of all namespaces, read live and to the end.
-    private func liveOwners(_ kubernetes: KubernetesClient) async throws(APIError) -> Set<String> {
+    /// The uids of all objects of a kind in all namespaces, read live and to the end.
+    static func liveOwners(
+        _ type: ResourceType, _ kubernetes: KubernetesClient
+    ) async throws(APIError) -> Set<String> {
         var uids: Set<String> = []
         var token: String?
         repeat {
             let page = try await kubernetes.listPage(
-                TrainingJob.resourceType, continueToken: token, metadataOnly: true)
+                type, continueToken: token, metadataOnly: true)
             for item in page.items {
                 guard let uid = item.value(at: ["metadata", "uid"])?.stringValue else {
                     throw APIError(
-                        .malformedResponse, operation: "GET trainingjobs", message: "an object without a uid")
+                        .malformedResponse, operation: "GET \(type.plural)", message: "an object without a uid")
                 }
                 uids.insert(uid)
             }

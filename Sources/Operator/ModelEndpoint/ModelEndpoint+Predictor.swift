@@ -4,8 +4,20 @@ extension ModelEndpoint {
     /// The container that answers.
     public struct Predictor: Codable, Sendable, Hashable {
         public struct EnvironmentVariable: Codable, Sendable, Hashable {
+            public struct Source: Codable, Sendable, Hashable {
+                /// A secret of the project's Secret Manager.
+                public struct SecretKey: Codable, Sendable, Hashable {
+                    public var name: String
+                    /// Its version: `latest` or a number.
+                    public var key: String
+                }
+
+                public var secretKeyRef: SecretKey
+            }
+
             public var name: String
             public var value: String?
+            public var valueFrom: Source?
         }
 
         public struct Resources: Codable, Sendable, Hashable {

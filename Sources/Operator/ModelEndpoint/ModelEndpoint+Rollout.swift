@@ -52,6 +52,7 @@ extension ModelEndpoint {
 
         public var strategy: Strategy
         public var steps: [Step]?
+        public var maxSurgeHourlyCost: String?
         public var smokeTests: [SmokeTest]?
         public var analysis: [Analysis]?
         public var onFailure: OnFailure

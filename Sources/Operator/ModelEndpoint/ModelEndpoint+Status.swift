@@ -62,10 +62,35 @@ extension ModelEndpoint {
             public var time: Timestamp?
         }
 
+        /// A service beside the predictor.
+        public struct Component: Codable, Sendable, Hashable {
+            public var name: String
+            public var ready: Bool?
+            public var reason: String?
+            public var url: String?
+        }
+
         public struct Cost: Codable, Sendable, Hashable {
             public var currencyCode: String?
+            /// Of the instances that run also without requests.
             public var hourlyRate: String?
+            /// `2026-11`: the month (UTC) that is counted.
+            public var month: String?
+            /// Estimated, up to `updateTime`.
+            public var monthToDate: String?
+            public var updateTime: Timestamp?
+            /// The budget that stopped it.
+            public var limitReached: String?
             public var display: String?
+
+            public init() {}
+        }
+
+        /// The warm window that is open.
+        public struct Warm: Codable, Sendable, Hashable {
+            public var name: String
+            public var minReplicas: Int?
+            public var endTime: Timestamp?
         }
 
         public var observedGeneration: Int64
@@ -87,6 +112,9 @@ extension ModelEndpoint {
         public var updateStartTime: Timestamp?
         @OrEmpty public var drift: [SettingDrift]
         public var cost: Cost?
+        public var warmWindow: Warm?
+        @OrEmpty public var components: [Component]
+        public var plan: PlanStatus?
         @OrEmpty public var resources: [CloudResource]
 
         public init() {
@@ -96,6 +124,7 @@ extension ModelEndpoint {
             smokeTests = []
             invokers = []
             drift = []
+            components = []
             resources = []
         }
 
@@ -111,6 +140,7 @@ extension ModelEndpoint {
             status.rejectedModels = rejectedModels
             status.invokers = invokers
             status.settingsHash = settingsHash
+            status.cost = cost
             status.updateStartTime = updateStartTime
             status.resources = resources
             return status

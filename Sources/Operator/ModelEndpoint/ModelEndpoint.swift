@@ -18,13 +18,17 @@ public struct ModelEndpoint: CustomResource, Codable {
 
     /// What the user wants. See the CRD for what each field does.
     public struct Spec: Codable, Sendable, Hashable {
+        public var mode: Mode
         public var suspend: Bool
         public var backend: Backend
         public var model: Model
         public var predictor: Predictor?
+        public var preprocessor: Processor?
+        public var postprocessor: Processor?
         public var scaling: Scaling
         public var rollout: Rollout?
         public var access: Access?
+        public var budget: Budget?
         public var driftPolicy: DriftPolicy
         public var deletionPolicy: DeletionPolicy
     }
@@ -98,10 +102,13 @@ public struct ModelEndpoint: CustomResource, Codable {
     public struct Scaling: Codable, Sendable, Hashable {
         public var minReplicas: Int
         public var maxReplicas: Int
+        public var warmWindows: [WarmWindow]?
     }
 
     /// Who may call it.
     public struct Access: Codable, Sendable, Hashable {
+        /// Everybody, where the operator allows it.
+        public var allowUnauthenticated: Bool
         public var invokers: [String]?
     }
 }

@@ -13,7 +13,7 @@ enum ModelEndpointAccess {
         guard let policy = observation.policy, observation.ownService != nil, observation.status.active != nil else {
             return nil
         }
-        let wanted = Set(observation.spec.access?.invokers ?? [])
+        let wanted = wanted(observation.spec)
         let managed = Set(observation.status.invokers)
         let held = members(policy)
         let removed = managed.subtracting(wanted)

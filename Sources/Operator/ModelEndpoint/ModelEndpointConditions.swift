@@ -32,6 +32,9 @@ enum ModelEndpointConditions {
         headline(situation, status, &draft)
         available(situation, status, observation, &draft)
         settings(status, observation, &draft)
+        if observation.spec.mode == .apply, case let budget? = ModelEndpointBudget.condition(observation) {
+            draft.set("WithinBudget", budget.status, budget.reason, budget.message)
+        }
         return draft.conditions.sorted { $0.type < $1.type }
     }
 
@@ -41,6 +44,8 @@ enum ModelEndpointConditions {
             draft.set("Ready", .true, .serving, "version \(status.active?.modelVersion ?? "") serves")
         case .suspended:
             draft.set("Ready", .true, .suspended, "no instance runs, as spec.suspend says")
+        case .planned(let message):
+            draft.set("Ready", .true, .planned, message)
         case .waiting(let reason, let message):
             draft.set("Ready", .false, reason, message)
             draft.set("Reconciling", .true, reason, message)
@@ -60,6 +65,9 @@ enum ModelEndpointConditions {
         if case .deleting = situation { return }
         guard !observation.spec.suspend else {
             return draft.set("Available", .false, .suspended, "no instance runs, as spec.suspend says")
+        }
+        guard !observation.isStopped else {
+            return draft.set("Available", .false, .budgetExceeded, "the budget is used up: no instance runs")
         }
         guard let active = status.active, observation.ownService != nil else {
             return draft.set("Available", .false, .notServing, "no revision serves yet")
@@ -83,28 +91,34 @@ enum ModelEndpointConditions {
     // MARK: Facts for people
 
     static func describe(_ status: inout Status, _ observation: Observation) {
-        let spec = observation.spec
-        status.replicas = spec.suspend ? 0 : spec.scaling.minReplicas
+        status.replicas = observation.isStopped ? 0 : ModelEndpointWindows.minimum(observation)
+        status.warmWindow = ModelEndpointWindows.deciding(observation).map {
+            Status.Warm(name: $0.window.name, minReplicas: $0.window.minReplicas, endTime: $0.end)
+        }
         if let service = observation.ownService {
             status.url = service.uri
-            for index in status.resources.indices { status.resources[index].state = "Active" }
-            if status.resources.isEmpty {
+            for index in status.resources.indices where !ModelEndpointDeletion.isProcessor(status.resources[index]) {
+                status.resources[index].state = "Active"
+            }
+            if status.resources.allSatisfy(ModelEndpointDeletion.isProcessor) {
                 // An adopted service, or a lost status: it exists and is ours.
                 let reference = ModelEndpointService.reference(
                     ModelEndpointService.id(observation), in: ModelEndpointService.location(observation))
-                status.resources = [
-                    CloudResource(externalRef: reference, role: ModelEndpointService.role, state: "Active")
-                ]
+                status.resources.append(
+                    CloudResource(externalRef: reference, role: ModelEndpointService.role, state: "Active"))
             }
         } else if observation.service == .absent {
             status.url = nil
             // It was there: its entry stays an intent only while a create may be on its way.
-            status.resources.removeAll { $0.state != CloudResource.intent }
+            status.resources.removeAll {
+                $0.state != CloudResource.intent && !ModelEndpointDeletion.isProcessor($0)
+            }
         }
         let weight = 100 - (status.candidate?.weight ?? 0)
         status.active?.weight = weight
         status.traffic = traffic(status)
-        describeCost(&status, observation)
+        ModelEndpointBudget.describe(&status, observation)
+        ModelEndpointProcessors.describe(&status, observation)
         describeRefusal(&status, observation)
     }
 
@@ -115,22 +129,6 @@ enum ModelEndpointConditions {
         let first = "\(active.modelVersion ?? active.revision) \(100 - weight)%"
         guard weight > 0, let candidate = status.candidate else { return first }
         return "\(first), \(candidate.modelVersion ?? candidate.revision) \(weight)%"
-    }
-
-    private static func describeCost(_ status: inout Status, _ observation: Observation) {
-        guard let hourly = ModelEndpointCost.hourly(observation.predictor) else {
-            status.cost = nil
-            return
-        }
-        let scaling = observation.spec.scaling
-        func times(_ count: Int) -> Money { Money(microdollars: hourly.microdollars * Int64(count)) }
-        var cost = Status.Cost()
-        cost.currencyCode = "USD"
-        cost.hourlyRate = times(status.replicas ?? 0).decimal
-        cost.display =
-            observation.spec.suspend
-            ? "$0.00/h" : "\(times(scaling.minReplicas).display) to \(times(scaling.maxReplicas).display)/h"
-        status.cost = cost
     }
 
     /// A version that requirements keep out is listed beside those that failed.
@@ -156,6 +154,7 @@ extension ModelEndpointSituation {
         switch self {
         case .serving: "Serving"
         case .suspended: "Suspended"
+        case .planned: "Planned"
         case .waiting(let reason, _):
             switch reason {
             case .creatingService, .adoptingService: "Creating"
@@ -169,6 +168,7 @@ extension ModelEndpointSituation {
             }
         case .actionRequired(.invalidSpec, _): "Invalid"
         case .actionRequired(.rolledBack, _): "RolledBack"
+        case .actionRequired(.budgetExceeded, _): "OverBudget"
         case .actionRequired: "Stalled"
         case .deleting: "Deleting"
         }

@@ -11,7 +11,7 @@ extension ModelEndpointController {
     func observeCandidate(
         _ observation: inout ModelEndpointObservation, _ service: RunService
     ) async throws(APIError) {
-        guard let candidate = observation.status.candidate, candidate.failureReason == nil, !observation.spec.suspend,
+        guard let candidate = observation.status.candidate, candidate.failureReason == nil, !observation.isStopped,
             observation.revision(candidate.revision)?.isReady == true
         else { return }
         if candidate.smokeTested != true {

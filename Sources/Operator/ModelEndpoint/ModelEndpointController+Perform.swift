@@ -22,6 +22,8 @@ extension ModelEndpointController {
         case .deleteRevision(let revision, let id, let etag, let location, let owner):
             try await delete(revision: revision, of: id, etag: etag, location, owner)
         case .deleteService(let id, let location, let owner): try await delete(service: id, location, owner)
+        case .deleteProcessor(let role, let id, let location, let owner):
+            try await delete(role, id, location, owner)
         }
     }
 
@@ -33,7 +35,9 @@ extension ModelEndpointController {
         let reference = ModelEndpointService.reference(id, in: location)
         guard let live, live.metadata.uid == owner.uid, !live.metadata.isDeleting,
             live.status?.resources.contains(where: { $0.externalRef == reference }) == true,
-            live.status?.candidate?.revision == configuration.template?.revision
+            // A processor's revisions have no name of ours.
+            configuration.template?.revision == nil
+                || live.status?.candidate?.revision == configuration.template?.revision
         else { throw changed("the object no longer intends \(id)") }
         try await kubernetes.requireLiving(namespace: owner.namespace, "run.services.create")
         do throws(APIError) {
@@ -78,6 +82,11 @@ extension ModelEndpointController {
         guard let live, live.metadata.uid == owner.uid, live.metadata.isDeleting,
             live.spec.deletionPolicy == .delete
         else { throw changed("the object is not to be deleted any more") }
+        try await deleteOurs(id, location, owner)
+    }
+
+    /// Deletes a service if it, read live, is ours.
+    func deleteOurs(_ id: String, _ location: LocationName, _ owner: ObjectReference) async throws(APIError) {
         do throws(APIError) {
             let service = try await requireOurs(id, location, owner)
             guard service.deleteTime == nil else { return }
@@ -101,7 +110,7 @@ extension ModelEndpointController {
         return service
     }
 
-    private func changed(_ message: String) -> APIError {
+    func changed(_ message: String) -> APIError {
         APIError(.conflict, operation: "ModelEndpoint", message: message)
     }
 }

@@ -21,11 +21,15 @@ public final class ModelEndpointController: Controller {
     let storage: StorageClient
     let clock: any WallClock
     private let artifacts: ObjectStore<GCSArtifact>
+    let billingMemory = BillingMemory()
+    private let zoneFile: @Sendable (String) -> [UInt8]?
     private let manifests = Mutex<[String: GCSArtifactManifest]>([:])
 
+    /// - Parameter zoneFile: the TZif file of a time zone; nil where it is not known.
     public init(
         configuration: OperatorConfiguration, kubernetes: KubernetesClient, run: RunClient, invoker: RunInvoker,
-        monitoring: MonitoringClient, storage: StorageClient, cache: ObjectCache, clock: any WallClock
+        monitoring: MonitoringClient, storage: StorageClient, cache: ObjectCache, clock: any WallClock,
+        zoneFile: @escaping @Sendable (String) -> [UInt8]? = { _ in nil }
     ) {
         self.configuration = configuration
         self.kubernetes = kubernetes
@@ -34,6 +38,7 @@ public final class ModelEndpointController: Controller {
         self.monitoring = monitoring
         self.storage = storage
         self.clock = clock
+        self.zoneFile = zoneFile
         artifacts = cache.store(GCSArtifact.self)
     }
 
@@ -51,25 +56,33 @@ public final class ModelEndpointController: Controller {
         ModelEndpointPlan.plan(observation)
     }
 
+    public func needsFinalizer(_ object: ModelEndpoint) -> Bool { ModelEndpointPlanMode.needsFinalizer(object) }
+
+    func zoneRules(_ name: String) -> ZoneRules? { zoneFile(name).flatMap { ZoneRules(file: $0) } }
+
     // MARK: Observing
 
     public func observe(_ object: ModelEndpoint) async throws(APIError) -> ModelEndpointObservation {
         var observation = ModelEndpointObservation(endpoint: object, configuration: configuration, now: clock.now)
         if object.metadata.isDeleting {
             // From what was really created.
-            let ledger = object.status?.resources.compactMap { ModelEndpointService.place(of: $0.externalRef) }.first
+            let ledger = ModelEndpointDeletion.place(observation.status)
             if let ledger { observation.service = try await service(ledger.id, in: ledger.location) }
+            try await observeProcessors(&observation)
             return observation
         }
+        observation.zones = zones(object.spec)
         try await observeModel(&observation)
         guard object.spec.backend.cloudRun != nil else { return observation }
         let id = ModelEndpointService.id(observation)
         let location = ModelEndpointService.location(observation)
         observation.service = try await service(id, in: location)
+        try await observeProcessors(&observation)
         guard let service = observation.ownService else { return observation }
         observation.revisions = try await run.revisions(of: id, in: location).items
             .filter { $0.deleteTime == nil }.sorted { $0.id < $1.id }
-        if object.spec.access?.invokers?.isEmpty == false || !observation.status.invokers.isEmpty,
+        observation.billing = try await billing(observation, service)
+        if !ModelEndpointAccess.wanted(object.spec).isEmpty || !observation.status.invokers.isEmpty,
             observation.status.active != nil
         {
             observation.policy = try await run.policy(ofService: id, in: location)

@@ -26,6 +26,8 @@ enum ModelEndpointSituation: Sendable, Equatable {
     /// The desired model serves.
     case serving
     case suspended
+    /// `mode: Plan`: nothing is done.
+    case planned(String)
     case deleting(String)
 }
 
@@ -47,6 +49,9 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
     case rollingOut = "RollingOut"
     case awaitingPromotion = "AwaitingPromotion"
     case suspending = "Suspending"
+    // Nothing is done, or only by the clock.
+    case planned = "Planned"
+    case warmWindow = "WarmWindow"
     // The user must act.
     case invalidSpec = "InvalidSpec"
     case notAllowed = "NotAllowed"
@@ -59,6 +64,11 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
     case analysisFailed = "AnalysisFailed"
     case modelChanged = "ModelChanged"
     case progressDeadlineExceeded = "ProgressDeadlineExceeded"
+    case processorFailed = "ProcessorFailed"
+    case surgeTooExpensive = "SurgeTooExpensive"
+    case budgetExceeded = "BudgetExceeded"
+    case withinBudget = "WithinBudget"
+    case costNotMeasured = "CostNotMeasured"
     case settingRefused = "SettingRefused"
     // Settings that are only watched.
     case applied = "Applied"
@@ -78,6 +88,10 @@ public enum ModelEndpointReason: String, Sendable, Hashable, CaseIterable {
         case .rolledBack, .revisionFailed, .smokeTestFailed, .analysisFailed, .modelChanged:
             "Publish another version or change spec.predictor: the same is not tried again."
         case .progressDeadlineExceeded: "Read the revision's log; raise rollout.progressDeadlineSeconds if it is slow."
+        case .processorFailed: "Read the processor's log, and change its image or settings."
+        case .surgeTooExpensive: "Raise rollout.maxSurgeHourlyCost, or lower scaling.minReplicas."
+        case .budgetExceeded: "Raise spec.budget.maxMonthlyCost, or wait for the next month."
+        case .costNotMeasured: "Give the operator roles/monitoring.viewer."
         case .settingRefused: "Describe the setting as Cloud Run keeps it, or see who sets it back."
         case .awaitingPromotion: "Annotate the object with trainyard.dev/promote=REVISION."
         default: nil

@@ -9,7 +9,7 @@ enum ModelEndpointEvents {
         begun(old, new) + shifted(old, new) + promoted(old, new) + rejected(old, new)
             + SettingDrift.events(
                 from: old.drift, to: new.drift, reason: ModelEndpointReason.drifted.rawValue, action: "CompareService")
-            + Event.stalled(from: old.conditions, to: new.conditions)
+            + Event.stalled(from: old.conditions, to: new.conditions) + warmed(old, new) + spent(old, new)
     }
 
     private static func begun(_ old: Status, _ new: Status) -> [Event] {

@@ -21,6 +21,12 @@ public struct ModelEndpointObservation: Sendable, Equatable {
     public var measurements: [Measurement] = []
     /// The service's IAM policy, where it matters.
     public var policy: IAMPolicy?
+    /// The processors that the spec has, and those that may exist from an earlier one.
+    public var processors: [ProcessorObservation] = []
+    /// What Cloud Monitoring says of this month, where there is a budget.
+    public var billing: BillingObservation = .notAsked
+    /// Of the time zones that warm windows name, those that are known.
+    public var zones: [String: ZoneRules] = [:]
 
     public init(endpoint: ModelEndpoint, configuration: OperatorConfiguration, now: Timestamp) {
         self.endpoint = endpoint
@@ -102,6 +108,8 @@ public enum ModelEndpointAction: Sendable, Hashable {
     /// Deletes a revision that gets no requests.
     case deleteRevision(String, of: String, etag: String?, in: LocationName, owner: ObjectReference)
     case deleteService(String, in: LocationName, owner: ObjectReference)
+    /// Deletes a processor that the live object does not want any more, or that goes with it.
+    case deleteProcessor(ProcessorRole, String, in: LocationName, owner: ObjectReference)
 }
 
 extension ModelEndpointObservation {
@@ -113,6 +121,8 @@ extension ModelEndpointObservation {
     var namespace: String { endpoint.metadata.namespace ?? "" }
     var rollout: ModelEndpoint.Rollout { spec.rollout ?? .standard }
     var predictor: ModelEndpoint.Predictor { spec.predictor ?? ModelEndpoint.Predictor() }
+    /// No instance may run: as the spec says, or because the budget is used up.
+    var isStopped: Bool { spec.suspend || ModelEndpointBudget.isStopped(status.cost, self) }
     /// For facts in status: whole seconds.
     var moment: Timestamp { now.wholeSeconds }
 

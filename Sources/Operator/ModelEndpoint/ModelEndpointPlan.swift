@@ -18,9 +18,12 @@ enum ModelEndpointPlan {
     static let rules = RuleChain<Observation, Decision>(
         [
             .init("deleting", ModelEndpointDeletion.deleting),
+            .init("planning", ModelEndpointPlanMode.decide),
             .init("invalidSpec", invalidSpec),
             .init("adopting", ModelEndpointUpkeep.adopting),
             .init("nameConflict", ModelEndpointUpkeep.nameConflict),
+            .init("overBudget", ModelEndpointBudget.over),
+            .init("processors", ModelEndpointProcessors.keeping),
             .init("recordingIntent", ModelEndpointUpkeep.recordingIntent),
             .init("creating", ModelEndpointUpkeep.creating),
             .init("recovering", ModelEndpointRollout.recovering),
@@ -47,14 +50,18 @@ enum ModelEndpointPlan {
         var status = decision.status
         status.observedGeneration = observation.endpoint.metadata.generation ?? 0
         if !observation.endpoint.metadata.isDeleting {
-            ModelEndpointUpkeep.settle(&status, observation)
+            if observation.spec.mode == .apply {
+                status.plan = nil
+                ModelEndpointUpkeep.settle(&status, observation)
+            }
             ModelEndpointConditions.describe(&status, observation)
         }
         status.state = decision.situation.displayState
         status.conditions = ModelEndpointConditions.conditions(for: decision.situation, status: status, observation)
         return Plan(
             steps: decision.steps, status: status,
-            events: ModelEndpointEvents.events(from: observation.status, to: status), next: decision.next)
+            events: ModelEndpointEvents.events(from: observation.status, to: status),
+            next: ModelEndpointTimes.next(decision.next, status, observation))
     }
 
     /// Nothing is left to do now.
@@ -82,13 +89,17 @@ enum ModelEndpointPlan {
             return ModelEndpointRollout.rolledBack(rejection, status)
         }
         if let refusal = ModelEndpointUpkeep.refusal(observation) { return refusal }
-        if observation.spec.suspend { return .suspended }
+        if observation.isStopped { return stopped(observation) }
+        if let problem = ModelEndpointSurge.problem(observation) { return .actionRequired(.surgeTooExpensive, problem) }
+        if let problem = ModelEndpointProcessors.problem(observation) {
+            return .actionRequired(.processorFailed, problem)
+        }
         return status.active == nil ? .waiting(.deploying, "nothing serves yet") : .serving
     }
 
     /// No instance runs. What was under way begins again afterwards.
     static func suspended(_ observation: Observation) -> Decision? {
-        guard observation.spec.suspend else { return nil }
+        guard observation.isStopped else { return nil }
         var status = observation.status
         if status.candidate != nil {
             status.candidate = nil
@@ -97,7 +108,12 @@ enum ModelEndpointPlan {
         if let service = observation.ownService, service.isReconciling {
             return ModelEndpointRollout.poll(observation, .waiting(.suspending, "waiting until no instance runs"))
         }
-        return Decision(status: status, situation: ModelEndpointUpkeep.refusal(observation) ?? .suspended)
+        let situation = ModelEndpointUpkeep.refusal(observation) ?? stopped(observation)
+        return Decision(status: status, situation: situation)
+    }
+
+    private static func stopped(_ observation: Observation) -> ModelEndpointSituation {
+        observation.spec.suspend ? .suspended : ModelEndpointBudget.stopped(observation)
     }
 
     // MARK: Rules on the spec
@@ -107,11 +123,12 @@ enum ModelEndpointPlan {
         if let refusal = TenantRules.refusal(observation) {
             return Decision(status: observation.status, situation: .actionRequired(.notAllowed, refusal))
         }
-        guard let problem = problem(observation) ?? ModelEndpointAccess.problem(observation) else { return nil }
+        guard let problem = problem(observation) else { return nil }
         return Decision(status: observation.status, situation: .actionRequired(.invalidSpec, problem))
     }
 
-    private static func problem(_ observation: Observation) -> String? {
+    /// The first thing in the spec that cannot be; nil when there is none.
+    static func problem(_ observation: Observation) -> String? {
         let spec = observation.spec
         guard spec.backend.cloudRun != nil else { return "backend.cloudRun is needed" }
         let reference = spec.model.artifactRef
@@ -125,7 +142,10 @@ enum ModelEndpointPlan {
             return "model.requirements: \(requirement.value) is no number"
         }
         if let problem = problem(of: observation.rollout) { return problem }
-        return problem(of: observation.predictor, observation)
+        return problem(of: observation.predictor, observation) ?? ModelEndpointWindows.problem(observation)
+            ?? ModelEndpointBudget.problem(observation) ?? ModelEndpointProcessors.invalid(observation)
+            ?? ModelEndpointAccess.publicProblem(observation)
+            ?? ModelEndpointAccess.problem(observation)
     }
 
     private static func problem(of rollout: ModelEndpoint.Rollout) -> String? {
@@ -156,9 +176,23 @@ enum ModelEndpointPlan {
             return "predictor.googleServiceAccount: the operator's --tenant-accounts does not allow \(account) for the "
                 + "namespace \(observation.namespace)"
         }
-        for variable in predictor.env ?? []
-        where variable.name.hasPrefix("ML_") || variable.name.hasPrefix("K_") || variable.name == "PORT" {
-            return "predictor.env: \(variable.name) is reserved"
+        return problem(env: predictor.env, account: predictor.googleServiceAccount, "predictor")
+    }
+
+    /// - Parameter account: that instances act as.
+    static func problem(
+        env: [ModelEndpoint.Predictor.EnvironmentVariable]?, account: String?, _ component: String
+    ) -> String? {
+        for variable in env ?? [] {
+            if variable.name.hasPrefix("ML_") || variable.name.hasPrefix("K_") || variable.name == "PORT" {
+                return "\(component).env: \(variable.name) is reserved"
+            }
+            guard variable.valueFrom != nil else { continue }
+            guard variable.value == nil else { return "\(component).env: \(variable.name) has value and valueFrom" }
+            guard account != nil else {
+                return "\(component).env: \(variable.name) is a secret, and secrets need "
+                    + "\(component).googleServiceAccount: its rights decide which may be read"
+            }
         }
         return nil
     }

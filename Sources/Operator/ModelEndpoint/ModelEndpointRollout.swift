@@ -37,7 +37,7 @@ enum ModelEndpointRollout {
 
     /// Another model or predictor is wanted than the one that serves, or is about to.
     static func starting(_ observation: Observation) -> Decision? {
-        guard let target = observation.target, observation.ownService != nil, !observation.spec.suspend else {
+        guard let target = observation.target, observation.ownService != nil, !observation.isStopped else {
             return nil
         }
         let status = observation.status
@@ -58,6 +58,7 @@ enum ModelEndpointRollout {
             status.candidate = nil
             return .record(status, .waiting(.rollingOut, "giving up the roll-out"))
         }
+        guard ModelEndpointSurge.problem(observation) == nil else { return nil }
         return .record(begin(target, observation), .waiting(.deploying, "version \(target.model.version) is next"))
     }
 
@@ -100,7 +101,7 @@ enum ModelEndpointRollout {
     /// A candidate whose revision does not exist is deployed, with no request for it.
     static func deploying(_ observation: Observation) -> Decision? {
         guard let candidate = observation.status.candidate, candidate.failureReason == nil,
-            let service = observation.ownService, !observation.spec.suspend,
+            let service = observation.ownService, !observation.isStopped,
             observation.revision(candidate.revision) == nil
         else { return nil }
         if let decision = late(candidate, observation) { return decision }
@@ -203,7 +204,7 @@ enum ModelEndpointRollout {
     /// From stage to stage, each for its time, as long as the analysis finds nothing.
     static func shifting(_ observation: Observation) -> Decision? {
         guard let candidate = observation.status.candidate, candidate.failureReason == nil,
-            candidate.smokeTested == true, let service = observation.ownService, !observation.spec.suspend
+            candidate.smokeTested == true, let service = observation.ownService, !observation.isStopped
         else { return nil }
         if let version = candidate.modelVersion, observation.changedVersions.contains(version) {
             return fail(.modelChanged, "version \(version) is not as it was published any more", observation)

@@ -69,6 +69,8 @@ enum ModelEndpointService {
         var vpc: ModelEndpoint.Backend.VPC?
         var loading: ModelEndpoint.Model.Loading
         var digest: String
+        /// nil without any: revisions from before there were some stay what they are.
+        var processors: [String]?
     }
 
     static func image(_ observation: Observation) -> String {
@@ -77,9 +79,11 @@ enum ModelEndpointService {
 
     /// `v1:sha256:<32 digits>`
     static func templateHash(_ observation: Observation, _ model: TargetModel) -> String {
+        let processors = ModelEndpointProcessors.wanted(observation.spec).map(\.role.rawValue)
         let content = Content(
             image: image(observation), predictor: observation.predictor, vpc: observation.spec.backend.cloudRun?.vpc,
-            loading: observation.spec.model.loading, digest: model.digest)
+            loading: observation.spec.model.loading, digest: model.digest,
+            processors: processors.isEmpty ? nil : processors)
         // It was decoded from JSON: it can be encoded.
         let text = ((try? JSONValue(encoding: content)) ?? .null).serializedText()
         return "v1:sha256:\(Digest.sha256Hex(text).prefix(32))"
@@ -120,11 +124,15 @@ enum ModelEndpointService {
             template.gpuZonalRedundancyDisabled = !gpu.zonalRedundancy
         }
         if let vpc = observation.spec.backend.cloudRun?.vpc {
-            template.vpcAccess = .init(
-                egress: vpc.egress == .allTraffic ? "ALL_TRAFFIC" : "PRIVATE_RANGES_ONLY",
-                networkInterfaces: [.init(network: vpc.network, subnetwork: vpc.subnetwork)])
+            template.vpcAccess = access(vpc)
         }
         return template
+    }
+
+    static func access(_ vpc: ModelEndpoint.Backend.VPC) -> RunRevisionTemplate.VPCAccess {
+        .init(
+            egress: vpc.egress == .allTraffic ? "ALL_TRAFFIC" : "PRIVATE_RANGES_ONLY",
+            networkInterfaces: [.init(network: vpc.network, subnetwork: vpc.subnetwork)])
     }
 
     private static func volume(_ model: TargetModel) -> RunVolume {
@@ -142,10 +150,11 @@ enum ModelEndpointService {
         container.command = predictor.command
         container.args = predictor.args ?? (isBuiltIn && predictor.command == nil ? ["serve"] : nil)
         container.env =
-            (predictor.env ?? []).sorted { $0.name < $1.name }.map { .init(name: $0.name, value: $0.value ?? "") }
+            (predictor.env ?? []).sorted { $0.name < $1.name }.map(variable)
             + environment(observation, model)
         container.ports = [.init(containerPort: predictor.port)]
-        container.resources = resources(predictor)
+        container.resources = resources(
+            limits: predictor.resources?.limits, hasGPU: predictor.accelerator != nil)
         if observation.spec.model.loading == .mount {
             container.volumeMounts = [.init(name: "artifact", mountPath: mountPath)]
         }
@@ -153,6 +162,15 @@ enum ModelEndpointService {
         container.startupProbe = predictor.probes?.startup.map { probe($0, predictor) } ?? usual
         container.livenessProbe = predictor.probes?.liveness.map { probe($0, predictor) }
         return container
+    }
+
+    static func variable(
+        _ given: ModelEndpoint.Predictor.EnvironmentVariable
+    ) -> RunContainer.EnvironmentVariable {
+        guard let secret = given.valueFrom?.secretKeyRef else {
+            return .init(name: given.name, value: given.value ?? "")
+        }
+        return .init(name: given.name, secret: secret.name, version: secret.key)
     }
 
     private static func environment(
@@ -168,14 +186,25 @@ enum ModelEndpointService {
             .init(name: "ML_MODEL_NAME", value: observation.endpoint.metadata.name),
             .init(name: "ML_MODEL_URI", value: path(model.files)),
             .init(name: "ML_MODEL_VERSION", value: model.version),
-        ]
+        ] + processors(observation)
     }
 
-    private static func resources(_ predictor: ModelEndpoint.Predictor) -> RunContainer.Resources {
+    /// Where the processors are, once they are.
+    private static func processors(_ observation: Observation) -> [RunContainer.EnvironmentVariable] {
+        ModelEndpointProcessors.wanted(observation.spec).compactMap { role, _ in
+            guard case .found(let service)? = observation.processor(role)?.service, let url = service.uri else {
+                return nil
+            }
+            return .init(name: role.variable, value: url)
+        }
+    }
+
+    static func resources(
+        limits given: ModelEndpoint.Predictor.Resources.Limits?, hasGPU: Bool
+    ) -> RunContainer.Resources {
         var limits: [String: String] = [:]
-        limits["cpu"] = predictor.resources?.limits?.cpu.flatMap(quantity)
-        limits["memory"] = predictor.resources?.limits?.memory.flatMap(quantity)
-        let hasGPU = predictor.accelerator != nil
+        limits["cpu"] = given?.cpu.flatMap(quantity)
+        limits["memory"] = given?.memory.flatMap(quantity)
         if hasGPU { limits["nvidia.com/gpu"] = "1" }
         return .init(limits: limits, cpuIdle: !hasGPU, startupCpuBoost: true)
     }

@@ -26,12 +26,19 @@ enum ModelEndpointSettings {
         _ status: ModelEndpoint.Status, _ observation: Observation
     ) -> RunServiceConfiguration {
         var configuration = RunServiceConfiguration()
-        configuration.labels = Ownership.retainableLabels(
-            observation.owner, clusterUID: observation.configuration.clusterUID)
+        configuration.labels = labels(observation)
         configuration.ingress = .known(ingress(observation.spec))
-        configuration.scaling = scaling(observation.spec, hasServed: status.active != nil)
+        configuration.scaling = scaling(observation, hasServed: status.active != nil)
         configuration.traffic = traffic(status, observation)
         return configuration
+    }
+
+    /// Of services: whose it is, and what becomes of it when the object goes.
+    static func labels(_ observation: Observation) -> [String: String] {
+        var labels = Ownership.retainableLabels(observation.owner, clusterUID: observation.configuration.clusterUID)
+        labels[Ownership.onDeletionLabel] =
+            observation.spec.deletionPolicy == .delete ? Ownership.goesWithObject : Ownership.staysWithoutObject
+        return labels
     }
 
     private static func ingress(_ spec: ModelEndpoint.Spec) -> RunServiceConfiguration.Ingress {
@@ -42,16 +49,17 @@ enum ModelEndpointSettings {
         }
     }
 
-    /// Suspended, nothing can run. Before the first revision serves, one instance shows whether it starts.
-    private static func scaling(_ spec: ModelEndpoint.Spec, hasServed: Bool) -> RunServiceConfiguration.Scaling {
-        if spec.suspend {
+    /// Stopped, nothing can run. Before the first revision serves, one instance shows whether it starts.
+    static func scaling(_ observation: Observation, hasServed: Bool) -> RunServiceConfiguration.Scaling {
+        if observation.isStopped {
             var scaling = RunServiceConfiguration.Scaling(scalingMode: "MANUAL")
             scaling.manualInstanceCount = 0
             return scaling
         }
-        let least = hasServed ? spec.scaling.minReplicas : max(1, spec.scaling.minReplicas)
+        let least = ModelEndpointWindows.minimum(observation)
+        let most = observation.spec.scaling.maxReplicas
         return .init(
-            minInstanceCount: min(least, spec.scaling.maxReplicas), maxInstanceCount: spec.scaling.maxReplicas,
+            minInstanceCount: hasServed ? least : min(max(1, least), most), maxInstanceCount: most,
             scalingMode: "AUTOMATIC")
     }
 
@@ -118,13 +126,5 @@ enum ModelEndpointSettings {
             let who = target.revision ?? "latest"
             return "\(target.percent ?? 0)% \(who)\(target.tag.map { " (\($0))" } ?? "")"
         }.sorted().joined(separator: ", ")
-    }
-
-    /// Of the settings that the user gives: a change of it is no drift.
-    static func hash(_ observation: Observation) -> String {
-        let spec = observation.spec
-        let text =
-            "\(text(.known(ingress(spec)))) \(spec.suspend) \(spec.scaling.minReplicas) \(spec.scaling.maxReplicas)"
-        return "v1:sha256:\(Digest.sha256Hex(text).prefix(32))"
     }
 }

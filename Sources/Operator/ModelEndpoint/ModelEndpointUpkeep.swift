@@ -44,7 +44,7 @@ enum ModelEndpointUpkeep {
         }
         guard observation.ownService == nil else { return nil }
         var status = observation.status
-        status.resources = []
+        status.resources.removeAll { $0.externalRef == reference(observation) }
         return Decision(
             status: status,
             situation: .actionRequired(
@@ -67,13 +67,14 @@ enum ModelEndpointUpkeep {
         var status = observation.status
         var entry = CloudResource(externalRef: reference(observation), role: ModelEndpointService.role)
         entry.intentTime = observation.moment
-        status.resources = [entry]
+        status.resources.removeAll { $0.externalRef == entry.externalRef }
+        status.resources.append(entry)
         return status
     }
 
     /// What will be made is written down before it is made, and again when it has become old.
     static func recordingIntent(_ observation: Observation) -> Decision? {
-        guard observation.service == .absent, let target = observation.target, !observation.spec.suspend else {
+        guard observation.service == .absent, let target = observation.target, !observation.isStopped else {
             return nil
         }
         let situation = ModelEndpointSituation.waiting(
@@ -94,7 +95,7 @@ enum ModelEndpointUpkeep {
     }
 
     static func creating(_ observation: Observation) -> Decision? {
-        guard observation.service == .absent, let target = observation.target, !observation.spec.suspend,
+        guard observation.service == .absent, let target = observation.target, !observation.isStopped,
             let candidate = observation.status.candidate, candidate.templateHash == target.hash,
             entry(observation)?.state == CloudResource.intent
         else { return nil }

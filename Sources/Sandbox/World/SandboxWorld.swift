@@ -132,7 +132,9 @@ public final class SandboxWorld: OptionServing {
     /// Tells pods and instances where Cloud Storage is: `http://127.0.0.1:PORT` of the server that serves this world.
     public func setStorageEndpoint(_ endpoint: String) async {
         await nodes.setPodEnvironment(["STORAGE_EMULATOR_HOST": endpoint])
-        front?.setEnvironment(["STORAGE_EMULATOR_HOST": endpoint])
+        // Services that call each other ask the metadata server for their tokens.
+        let authority = HTTPURL(endpoint)?.authority ?? ""
+        front?.setEnvironment(["STORAGE_EMULATOR_HOST": endpoint, "GCE_METADATA_HOST": authority])
     }
 
     /// Moves everything whose time has come.

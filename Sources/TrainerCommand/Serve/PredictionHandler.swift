@@ -22,9 +22,11 @@ final class PredictionHandler: HTTPHandler {
     private let phase = Mutex(Phase.loading)
     private let metrics: ServeMetrics
     private let maximumImages: Int
+    private let chain: ProcessorChain?
 
-    init(metrics: ServeMetrics, maximumImages: Int) {
+    init(metrics: ServeMetrics, maximumImages: Int, chain: ProcessorChain? = nil) {
         self.metrics = metrics
+        self.chain = chain
         self.maximumImages = maximumImages
     }
 
@@ -69,11 +71,11 @@ final class PredictionHandler: HTTPHandler {
             switch route {
             case .model: return Self.json(200, serving.form.modelMetadata)
             case .modelReady: return readiness(["name": .string(name), "ready": true])
-            default: return await infer(request, serving)
+            default: return await chained(request) { await self.infer($0, serving) }
             }
         case .predict:
             guard let serving else { return Self.loading }
-            return await predict(request, serving)
+            return await chained(request) { await self.predict($0, serving) }
         }
     }
 
@@ -93,6 +95,26 @@ final class PredictionHandler: HTTPHandler {
     }
 
     // MARK: Predictions
+
+    /// The request as the preprocessor has it, and the answer as the postprocessor has it. What is refused on the way is
+    /// not seen by what comes after.
+    private func chained(
+        _ request: HTTPRequest, _ answer: (HTTPRequest) async -> HTTPReply
+    ) async -> HTTPReply {
+        guard let chain else { return await answer(request) }
+        var request = request
+        switch await chain.before(request.body) {
+        case .passed(let body): request.body = body
+        case .refused(let status, let message): return Self.failure(status, message)
+        }
+        var reply = await answer(request)
+        guard reply.status == 200, case .bytes(let answered) = reply.body else { return reply }
+        switch await chain.after(answered) {
+        case .passed(let body): reply.body = .bytes(body)
+        case .refused(let status, let message): return Self.failure(status, message)
+        }
+        return reply
+    }
 
     private func predict(_ request: HTTPRequest, _ serving: Serving) async -> HTTPReply {
         await self.reply(request, serving) { body throws(PredictionRequest.Problem) in

@@ -9,6 +9,7 @@ import TrainingContract
 struct ServeCommand: Sendable {
     let options: ServeOptions
     let storage: TrainingStorage
+    var environment: [String: String] = [:]
     let clock: any WallClock
     let log: Log
     /// Called with the port once the model is loaded.
@@ -24,7 +25,8 @@ struct ServeCommand: Sendable {
             throw TrainingError(.unsupportedMachine, "this processor has no AVX2 and FMA, which the kernels need")
         }
         let metrics = ServeMetrics()
-        let handler = PredictionHandler(metrics: metrics, maximumImages: options.queue.capacity)
+        let handler = PredictionHandler(
+            metrics: metrics, maximumImages: options.queue.capacity, chain: try chain())
         // Listens before the model is there: whoever asks then learns that it is being loaded.
         let server = try listen(handler)
         let result = await load(metrics)
@@ -42,6 +44,15 @@ struct ServeCommand: Sendable {
         log.info("stopping: what is under way is answered")
         await server.stop(grace: Self.grace)
         return .success
+    }
+
+    private func chain() throws(TrainingError) -> ProcessorChain? {
+        guard options.upstream != nil || options.downstream != nil else { return nil }
+        do throws(APIError) {
+            return try ProcessorChain(options, environment: environment, clock: clock)
+        } catch {
+            throw TrainingError(.usage, "the processors cannot be called: \(error.message)")
+        }
     }
 
     private func listen(_ handler: PredictionHandler) throws(TrainingError) -> HTTPServer {

@@ -1,3 +1,4 @@
+import HTTP
 import Training
 import TrainingContract
 
@@ -10,10 +11,14 @@ struct ServeOptions: Sendable, Hashable {
     /// Nil: as many as the process may use.
     var threads: Int?
     var maximumBodyBytes: Int
+    /// URL of the service that sees requests before the model.
+    var upstream: String?
+    /// URL of the service that sees answers after the model.
+    var downstream: String?
 
     static let flags: Set<String> = [
         "--model", "--digest", "--manifest", "--name", "--host", "--port", "--max-batch", "--max-delay-ms",
-        "--max-queue", "--timeout-seconds", "--threads", "--max-body-mb",
+        "--max-queue", "--timeout-seconds", "--threads", "--max-body-mb", "--upstream", "--downstream",
     ]
 
     /// - Parameter flags: by name, as given.
@@ -56,6 +61,8 @@ struct ServeOptions: Sendable, Hashable {
         queue.deadline = .seconds(try number("--timeout-seconds", 1...3600) ?? 30)
         threads = try number("--threads", 1...256)
         maximumBodyBytes = (try number("--max-body-mb", 1...1024) ?? 32) << 20
+        upstream = try Self.service(text("--upstream", ServingEnvironment.upstream), "--upstream")
+        downstream = try Self.service(text("--downstream", ServingEnvironment.downstream), "--downstream")
     }
 
     private static func number(
@@ -67,6 +74,18 @@ struct ServeOptions: Sendable, Hashable {
                 "\(flag) needs a number from \(range.lowerBound) to \(range.upperBound), not \"\(text.prefix(40))\"")
         }
         return number
+    }
+
+    /// The URL of a service, without a path.
+    private static func service(_ text: String?, _ flag: String) throws(TrainingError) -> String? {
+        guard let text else { return nil }
+        guard let url = HTTPURL(text), url.path == "/", url.query.isEmpty,
+            url.origin.hasPrefix("https://") || Loopback.contains(authority: url.authority)
+        else {
+            throw TrainingError(
+                .usage, "\(flag) is \"\(text.prefix(80))\"; it must be https://HOST, or http:// on this machine")
+        }
+        return url.origin
     }
 
     private static func isDigest(_ text: String) -> Bool {

@@ -29,35 +29,43 @@ struct PlanCommand: Sendable {
     /// Prints the plans; returns the exit status: 1 when something would stop one of the runs.
     func run() async -> Int32 {
         do throws(RunError) {
-            let entries = try await entries(of: try ManifestFile.read(options.files))
+            let plans = try await plans(of: try ManifestFile.read(options.files))
             if options.isJSON {
-                FileDescriptor.write(try PlanText.json(entries) + "\n", to: 1)
+                FileDescriptor.write(try PlanText.json(plans) + "\n", to: 1)
             } else {
-                console.line(entries.map(PlanText.text).joined(separator: "\n\n"))
+                let texts = plans.jobs.map(PlanText.text) + plans.endpoints.map(PlanText.text)
+                console.line(texts.joined(separator: "\n\n"))
             }
-            return entries.contains { !$0.plan.problems.isEmpty } ? RunError(.failed, "").exitStatus : 0
+            return plans.hasProblems ? RunError(.failed, "").exitStatus : 0
         } catch {
             complaints.line("trainyard: \(error.message)")
             return error.exitStatus
         }
     }
 
-    /// The plans of all TrainingJobs among the documents, in their order.
+    /// The plans of all TrainingJobs and ModelEndpoints among the documents, in their order.
     ///
-    /// - Throws: `.badData` with the place of what an API server would refuse, or when there is no TrainingJob.
-    func entries(of documents: [ManifestDocument]) async throws(RunError) -> [Entry] {
+    /// - Throws: `.badData` with the place of what an API server would refuse, or when there is neither.
+    func plans(of documents: [ManifestDocument]) async throws(RunError) -> Plans {
         let configuration = try configuration()
-        guard documents.contains(where: { $0.type == TrainingJob.resourceType }) else {
+        let kinds = [TrainingJob.resourceType, ModelEndpoint.resourceType]
+        guard documents.contains(where: { kinds.contains($0.type) }) else {
             throw RunError(
-                .badData, "there is no TrainingJob in \(Set(documents.map(\.file)).sorted().joined(separator: ", "))")
+                .badData,
+                "there is no TrainingJob and no ModelEndpoint in "
+                    + Set(documents.map(\.file)).sorted().joined(separator: ", "))
         }
         let kubernetes = try Self.server()
         try await Self.apply(documents, to: kubernetes)
-        var entries: [Entry] = []
-        for document in documents where document.type == TrainingJob.resourceType {
-            entries.append(try await entry(document, among: documents, configuration, kubernetes))
+        var plans = Plans()
+        for document in documents {
+            if document.type == TrainingJob.resourceType {
+                plans.jobs.append(try await entry(document, among: documents, configuration, kubernetes))
+            } else if document.type == ModelEndpoint.resourceType {
+                plans.endpoints.append(try await endpoint(document, among: documents, configuration, kubernetes))
+            }
         }
-        return entries
+        return plans
     }
 
     private func configuration() throws(RunError) -> OperatorConfiguration {

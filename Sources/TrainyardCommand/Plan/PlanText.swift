@@ -24,6 +24,15 @@ enum PlanText {
         return lines.joined(separator: "\n")
     }
 
+    static func text(_ entry: PlanCommand.EndpointEntry) -> String {
+        let plan = entry.plan
+        var lines = ["\(entry.title): \(plan.summary ?? "")"]
+        lines += list("would be created:", plan.objects)
+        lines += list(plan.problems.count == 1 ? "problem:" : "problems:", plan.problems)
+        lines += list("note:", entry.notes)
+        return lines.joined(separator: "\n")
+    }
+
     private static func list(_ title: String, _ items: [String]) -> [String] {
         items.isEmpty ? [] : ["  \(title)"] + items.map { "    \(Format.line($0, limit: 512))" }
     }
@@ -43,21 +52,32 @@ enum PlanText {
         }
     }
 
-    /// One JSON object: `{"trainingJobs": [{"name", "namespace", "plan": {…as status.plan…}, "notes": [""]}]}`.
-    static func json(_ entries: [PlanCommand.Entry]) throws(RunError) -> String {
+    /// One JSON object: `{"trainingJobs": [{"name", "namespace", "plan": {…as status.plan…}, "notes": [""]}]}`, and the
+    /// same below `modelEndpoints` where there are any.
+    static func json(_ plans: PlanCommand.Plans) throws(RunError) -> String {
         var jobs: [JSONValue] = []
-        for entry in entries {
-            let plan: JSONValue
-            do throws(JSONError) {
-                plan = try JSONValue(encoding: entry.plan)
-            } catch {
-                throw RunError(.software, "\(entry.title): \(error.description)")
-            }
-            jobs.append([
-                "name": .string(entry.name), "namespace": .string(entry.namespace), "plan": plan,
-                "notes": .array(entry.notes.map { .string($0) }),
-            ])
+        for entry in plans.jobs {
+            jobs.append(try json(entry.title, entry.name, entry.namespace, entry.plan, entry.notes))
         }
-        return JSONValue.object(["trainingJobs": .array(jobs)]).serializedText()
+        var result: JSONValue = ["trainingJobs": .array(jobs)]
+        var endpoints: [JSONValue] = []
+        for entry in plans.endpoints {
+            endpoints.append(try json(entry.title, entry.name, entry.namespace, entry.plan, entry.notes))
+        }
+        if !endpoints.isEmpty { result["modelEndpoints"] = .array(endpoints) }
+        return result.serializedText()
+    }
+
+    private static func json(
+        _ title: String, _ name: String, _ namespace: String, _ plan: any Encodable, _ notes: [String]
+    ) throws(RunError) -> JSONValue {
+        do throws(JSONError) {
+            return [
+                "name": .string(name), "namespace": .string(namespace), "plan": try JSONValue(encoding: plan),
+                "notes": .array(notes.map { .string($0) }),
+            ]
+        } catch {
+            throw RunError(.software, "\(title): \(error.description)")
+        }
     }
 }

@@ -138,7 +138,8 @@ final class FaultWorld: @unchecked Sendable {
         }
         let configuration = OperatorConfiguration(
             cluster: cluster, clusterUID: clusterUID, zones: ["us-central1-a", "us-central1-b"],
-            trainerImage: image, progressInterval: .seconds(12))
+            trainerImage: image, progressInterval: .seconds(12),
+            runtimeAccounts: ["ml": ["digits@sandbox-project.iam.gserviceaccount.com"]])
         let start = clock.now
         let environment = RuntimeEnvironment(
             client: client,

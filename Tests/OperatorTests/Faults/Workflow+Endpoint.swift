@@ -57,6 +57,54 @@ extension Workflow {
                 try await world.expectEndpoint("corrected") { $0?.status?.drift.first?.action == "Corrected" }
             }),
         Workflow(
+            name: "a budget stops it, a window warms it", setting: "endpoint", make: endpointWorld(),
+            story: { world in
+                try await world.createModel()
+                try await world.publish("v1")
+                try await world.createEndpoint([
+                    "scaling": [
+                        "minReplicas": 0, "maxReplicas": 4,
+                        "warmWindows": [
+                            [
+                                "name": "half-hour", "schedule": "0,30 * * * *", "durationSeconds": 900,
+                                "minReplicas": 4,
+                            ]
+                        ],
+                    ],
+                    "predictor": ["resources": ["limits": ["cpu": 8, "memory": "32Gi"]]],
+                    "budget": ["maxMonthlyCost": "0.40", "onExceeded": "Suspend"],
+                ])
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+                try await world.expectEndpoint("warm", atMost: 3600) { $0?.status?.replicas == 4 }
+                try await world.expectEndpoint("over budget", atMost: 3600) { $0?.status?.state == "OverBudget" }
+                let stopped = try await world.runClient.service(world.serviceID, in: FaultWorld.region)
+                guard stopped.configuration.scaling?.manualInstanceCount == 0 else {
+                    throw Stuck(description: "instances may run")
+                }
+                try await world.patchEndpoint(["spec": ["budget": .null, "scaling": ["warmWindows": .null]]])
+                try await world.expectEndpoint("v1 serves") { $0?.serves("v1") == true }
+            }),
+        Workflow(
+            name: "processors come and go", setting: "endpoint", make: endpointWorld(),
+            story: { world in
+                try await world.createModel()
+                try await world.publish("v1")
+                let account: JSONValue = "digits@sandbox-project.iam.gserviceaccount.com"
+                try await world.createEndpoint([
+                    "predictor": ["googleServiceAccount": account], "preprocessor": ["image": "r/pre:1"],
+                    "postprocessor": ["image": "r/post:1"],
+                ])
+                try await world.expectEndpoint("v1 serves") {
+                    $0?.serves("v1") == true && $0?.status?.components.map(\.ready) == [true, true]
+                }
+                try await world.patchEndpoint(["spec": ["preprocessor": .null]])
+                try await world.expectEndpoint("without the preprocessor") {
+                    $0?.serves("v1") == true && $0?.status?.resources.count == 2
+                }
+                try await world.deleteEndpoint()
+                try await world.expectEndpoint("nothing") { $0 == nil }
+            }),
+        Workflow(
             name: "orphan and take back", setting: "endpoint", make: endpointWorld(),
             story: { world in
                 try await world.serveFirst(["deletionPolicy": "Orphan"])
@@ -65,6 +113,13 @@ extension Workflow {
                 try await world.expectEndpoint("nothing") { $0 == nil }
                 try await world.createEndpoint()
                 try await world.expectEndpoint("v1 serves again") { $0?.serves("v1") == true }
+                // The object is gone before the operator has heard of the change.
+                try await world.patchEndpoint(["spec": ["deletionPolicy": "Orphan"]])
+                try await world.deleteEndpoint()
+                try await world.expectEndpoint("nothing") { $0 == nil }
+                guard
+                    world.world.cloud.runServiceLabels(world.serviceID)?[Ownership.onDeletionLabel] == "orphan"
+                else { throw Stuck(description: "a sweep would take it for a leak") }
             }),
         Workflow(
             name: "the model stays while it is served", setting: "endpoint", make: endpointWorld(),
@@ -183,8 +238,10 @@ extension FaultWorld {
         try await admin.find(ModelEndpoint.self, namespace: namespace, name: "digits")
     }
 
-    func expectEndpoint(_ what: String, _ isReached: (ModelEndpoint?) -> Bool) async throws {
-        if try await run(until: { isReached(try await endpoint()) }) { return }
+    func expectEndpoint(
+        _ what: String, atMost seconds: Int = 1500, _ isReached: (ModelEndpoint?) -> Bool
+    ) async throws {
+        if try await run(atMost: seconds, until: { isReached(try await endpoint()) }) { return }
         let conditions = try await endpoint()?.status?.conditions ?? []
         throw Stuck(description: "\(what) does not come: \(Self.text(conditions))")
     }

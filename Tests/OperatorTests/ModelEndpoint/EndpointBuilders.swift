@@ -28,7 +28,7 @@ enum Endpoints {
         _ change: (inout ModelEndpoint.Spec) -> Void = { _ in }
     ) -> ModelEndpoint {
         var spec = ModelEndpoint.Spec(
-            suspend: false,
+            mode: .apply, suspend: false,
             backend: .init(type: .cloudRun, cloudRun: .init(location: "us-central1", ingress: .internalOnly)),
             model: .init(artifactRef: .init(name: "digits", alias: "production"), loading: .mount),
             scaling: .init(minReplicas: 0, maxReplicas: 2), driftPolicy: .correct, deletionPolicy: .delete)

@@ -23,9 +23,9 @@ import Testing
     @Test func `the rules are asked in this order`() {
         #expect(
             ModelEndpointPlan.rules.names == [
-                "deleting", "invalidSpec", "adopting", "nameConflict", "recordingIntent", "creating", "recovering",
-                "starting", "updating", "suspended", "paused", "deploying", "becomingReady", "smokeTesting", "access",
-                "shifting", "pruning",
+                "deleting", "planning", "invalidSpec", "adopting", "nameConflict", "overBudget", "processors",
+                "recordingIntent", "creating", "recovering", "starting", "updating", "suspended", "paused", "deploying",
+                "becomingReady", "smokeTesting", "access", "shifting", "pruning",
             ])
     }
 

@@ -82,7 +82,9 @@ final class OperatorWorld {
 
     /// The CRDs and the operator's role, read once.
     private static let files = Result {
-        let crds = try Repository.yaml("crds/trainingjobs.yaml") + Repository.yaml("crds/gcsartifacts.yaml")
+        let crds =
+            try Repository.yaml("crds/trainingjobs.yaml") + Repository.yaml("crds/gcsartifacts.yaml")
+            + Repository.yaml("crds/modelendpoints.yaml")
         let role = try Repository.yaml("charts/trainyard/files/clusterrole-rules.yaml")
         return (crds, try #require(role.first?["rules"]?.arrayValue))
     }
