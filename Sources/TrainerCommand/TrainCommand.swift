@@ -67,6 +67,7 @@ struct TrainCommand: Sendable {
         context.gracePeriodSeconds = plan.gracePeriodSeconds
         context.world = plan.world
         context.fault = plan.fault
+        context.memoryPeak = MachineCheck.memoryPeak
         return context
     }
 

@@ -63,6 +63,10 @@ import Testing
         try await checkWhenAsked("running", Workflow.running)
     }
 
+    @Test func `pods that start again one by one survive every fault at every request`() async throws {
+        try await checkWhenAsked("restarting", Workflow.restarting)
+    }
+
     @Test func `what comes after a run survives every fault at every request`() async throws {
         try await checkWhenAsked("ending", Workflow.ending)
     }
