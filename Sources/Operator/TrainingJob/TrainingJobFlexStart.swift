@@ -75,9 +75,17 @@ enum TrainingJobFlexStart {
         _ observation: TrainingJobObservation
     ) -> Manifest {
         let spec = spec.using(option.candidate)
-        var pod = TrainingJobQueue.podSpec(run, spec)
-        pod["nodeSelector"] = NodeSelection.selector(pool: pool, spec)
-        pod["tolerations"] = .array(NodeSelection.tolerations(spec) + [toleration])
+        let pod: JSONValue = [
+            "restartPolicy": "Never", "nodeSelector": NodeSelection.selector(pool: pool, spec),
+            "tolerations": .array(NodeSelection.tolerations(spec) + [toleration]),
+            "containers": [
+                [
+                    "name": .string(TrainingJobPods.container), "image": .string(run.image ?? ""),
+                    // With limits: the API server takes no accelerator that is only requested.
+                    "resources": TrainingJobPlacement.resources(spec),
+                ]
+            ],
+        ]
         return Manifest(
             type: template, method: .createOnce,
             body: [

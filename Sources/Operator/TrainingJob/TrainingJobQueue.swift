@@ -208,7 +208,7 @@ enum TrainingJobQueue {
         return Manifest(type: Workload.resourceType, method: .createOnce, body: body)
     }
 
-    static func podSpec(_ run: TrainingJob.Run, _ spec: RunSpec) -> JSONValue {
+    private static func podSpec(_ run: TrainingJob.Run, _ spec: RunSpec) -> JSONValue {
         // Kueue counts requests; a limit without one is one.
         var requests = TrainingJobPlacement.limits(spec)
         requests.merge(spec.trainer?.resourcesPerNode?.requests ?? [:]) { _, request in request }

@@ -272,7 +272,10 @@ extension Workflow {
                 try await world.expectJob("the end") { $0?.isOver == true }
                 try await world.deleteJob()
                 try await world.expectJob("nothing") { $0 == nil }
-                try await world.createJob(queue: "research") { $0.priorityClassName = "pods" }
+                try await world.createJob(queue: "research") { spec in
+                    spec.priorityClassName = "pods"
+                    spec.rerunToken = "2"
+                }
                 try await world.expectPriority(7, of: "PriorityClass")
                 try await world.deleteJob()
                 try await world.expectJob("nothing") { $0 == nil }

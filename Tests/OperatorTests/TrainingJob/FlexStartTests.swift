@@ -89,7 +89,7 @@ import Testing
         let pod = try #require(manifests.first?.body.value(at: ["template", "spec"]))
         #expect(pod.value(at: ["nodeSelector", "cloud.google.com/gke-nodepool"]) == .string(Self.pool))
         #expect(pod["tolerations"]?.arrayValue?.contains { $0["key"] == "cloud.google.com/gke-queued" } == true)
-        #expect(pod["containers"]?[0]?.value(at: ["resources", "requests", "nvidia.com/gpu"]) == "1")
+        #expect(pod["containers"]?[0]?.value(at: ["resources", "limits", "nvidia.com/gpu"]) == "1")
         #expect(
             manifests.last?.body["spec"] == [
                 "provisioningClassName": "queued-provisioning.gke.io",
