@@ -73,6 +73,26 @@ public enum GoogleNames {
             && parts.allSatisfy { $0.utf8.allSatisfy { isDigit($0) || (0x41...0x46).contains($0) } }
     }
 
+    /// An image's path in its repository.
+    static func isImagePath(_ name: String) -> Bool {
+        name.utf8.count <= 255
+            && name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy {
+                matches(String($0), length: 1...255, others: isLowerAlphanumericOr("-._"), last: isLowerAlphanumeric)
+            }
+    }
+
+    /// A tag of an image, which may end in anything.
+    static func isImageTag(_ name: String) -> Bool {
+        (1...128).contains(name.utf8.count) && name.utf8.first.map { isAlphanumeric($0) || $0 == 0x5F } == true
+            && name.utf8.allSatisfy { isAlphanumeric($0) || "-._".utf8.contains($0) }
+    }
+
+    /// `sha256:` and 64 hexadecimal digits.
+    static func isImageDigest(_ name: String) -> Bool {
+        name.hasPrefix("sha256:") && name.utf8.count == 71
+            && name.utf8.dropFirst(7).allSatisfy { isDigit($0) || (0x61...0x66).contains($0) }
+    }
+
     static func isNumber(_ name: String) -> Bool {
         (1...20).contains(name.utf8.count) && name.utf8.allSatisfy(isDigit)
     }

@@ -25,6 +25,10 @@ enum NameKind: String, Sendable, CaseIterable {
     case instanceGroup = "instance group"
     case apiService = "API"
     case catalogService = "catalogue service"
+    case imageRepository = "image repository"
+    case imagePackage = "image"
+    case imageTag = "image tag"
+    case imageDigest = "image digest"
 
     /// - Returns: the name.
     /// - Throws: `.invalid` with the kind, the name and the rule.
@@ -55,6 +59,10 @@ enum NameKind: String, Sendable, CaseIterable {
         case .requestID: GoogleNames.isUUID(name)
         case .apiService: GoogleNames.isDomain(name)
         case .catalogService: GoogleNames.isCatalogService(name)
+        case .imageRepository: GoogleNames.isLabel(name, maximumLength: 63)
+        case .imagePackage: GoogleNames.isImagePath(name)
+        case .imageTag: GoogleNames.isImageTag(name)
+        case .imageDigest: GoogleNames.isImageDigest(name)
         }
     }
 
@@ -71,6 +79,10 @@ enum NameKind: String, Sendable, CaseIterable {
         case .revision, .tpuNode, .queuedResource, .machineType, .reservation, .instanceGroup: NameKind.labelRule(63)
         case .requestID: "a uuid that is not all zero"
         case .apiService: "a host name such as container.googleapis.com"
+        case .imageRepository: NameKind.labelRule(63)
+        case .imagePackage: "at most 255 lower-case letters, digits, '.', '_', '-' and '/'"
+        case .imageTag: "at most 128 letters, digits, '.', '_' and '-', no '.' or '-' first"
+        case .imageDigest: "sha256: and 64 hexadecimal digits"
         case .catalogService: "three times four hexadecimal digits, such as 6F81-5844-456A"
         }
     }

@@ -26,6 +26,8 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
     case notAllowed = "NotAllowed"
     case capacityUnavailable = "CapacityUnavailable"
     case reservationUnavailable = "ReservationUnavailable"
+    case bookingExpired = "BookingExpired"
+    case capacityRevoked = "CapacityRevoked"
     case maxHourlyCostExceeded = "MaxHourlyCostExceeded"
     case kernelIncompatible = "KernelIncompatible"
     case flavorNotOffered = "FlavorNotOffered"
@@ -87,7 +89,9 @@ public enum Reason: String, Sendable, Hashable, CaseIterable {
         case .preempted, .hostMaintenance, .maxRunDurationReached, .nodeUnhealthy, .stepStalled, .selfTestFailed,
             .storageUnavailable, .outputChecksumMismatch, .recreateBudgetExceeded:
             .infrastructure
-        case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded: .capacity
+        case .stockedOut, .capacityUnavailable, .timedOut, .reservationUnavailable, .pendingDeadlineExceeded,
+            .bookingExpired, .capacityRevoked:
+            .capacity
         case .quotaExceeded, .evicted: .quota
         case .permissionDenied, .notAllowed: .permission
         case .invalidSpec, .nameConflict, .imagePullFailed, .podsNotStarted, .kernelIncompatible, .markerUnreadable,

@@ -210,7 +210,8 @@ struct OperatorProcess: Sendable {
         manager.add(
             TrainingJobController(
                 configuration: configuration, kubernetes: kubernetes, container: ContainerClient(google),
-                storage: storage, compute: ComputeClient(google), cache: manager.cache, clock: .system(wall: clock)),
+                storage: storage, compute: ComputeClient(google),
+                registry: ArtifactRegistryClient(google), cache: manager.cache, clock: .system(wall: clock)),
             options: controllerOptions)
         manager.add(
             GCSArtifactController(

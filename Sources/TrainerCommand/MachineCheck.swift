@@ -63,6 +63,12 @@ enum MachineCheck {
         return max(0, limit - max(0, usage - droppable))
     }
 
+    /// The most that this process's control group has used, in bytes; nil where the kernel does not count it.
+    @Sendable static func memoryPeak() -> Int? {
+        text("/sys/fs/cgroup/memory.peak").flatMap(number)
+            ?? text("/sys/fs/cgroup/memory/memory.max_usage_in_bytes").flatMap(number)
+    }
+
     private static func number(_ text: String) -> Int? { Int(text.filter { $0 != "\n" && $0 != " " }) }
 
     private static func text(_ path: String) -> String? {

@@ -70,6 +70,7 @@ struct TrainCommand: Sendable {
         context.world = plan.world
         context.fault = plan.fault
         context.availableMemoryBytes = MachineCheck.availableMemory()
+        context.memoryPeak = MachineCheck.memoryPeak
         return context
     }
 

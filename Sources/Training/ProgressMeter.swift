@@ -56,13 +56,15 @@ struct ProgressMeter {
     mutating func report(_ state: TrainingState) -> ProgressReport {
         lastReport = context.seconds()
         let rate = trainSeconds > 0 ? Double(images) / trainSeconds : 0
-        return ProgressReport(
+        var report = ProgressReport(
             runID: context.runID, attempt: context.attempt, updatedAt: context.now().description, epoch: state.epoch,
             totalEpochs: configuration.epochs, step: state.step, totalSteps: configuration.epochs * stepsPerEpoch,
             fromStep: fromStep, imagesPerSecond: rate, trainLoss: trainLoss(state),
             estimatedRemainingSeconds: remainingSeconds(state, rate: rate),
             history: state.history.suffix(Self.historyLimit).map(\.reported), checkpoint: lastCheckpoint,
             outputs: outputs)
+        report.memoryPeakBytes = context.memoryPeak()
+        return report
     }
 
     /// Of the epoch under way; between epochs of the last one.

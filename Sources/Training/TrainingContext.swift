@@ -35,6 +35,8 @@ public struct TrainingContext: Sendable {
     public var report: @Sendable (ProgressReport) -> Void
     /// Something that people should know.
     public var notice: @Sendable (TrainingNotice) -> Void
+    /// The most memory that the container has had so far, in bytes; nil: not known.
+    public var memoryPeak: @Sendable () -> Int? = { nil }
 
     public init(
         runID: String, attempt: Int = 1, outputURI: String, checkpointURI: String? = nil, resumeURI: String? = nil,

@@ -66,6 +66,8 @@ public struct ProgressReport: Codable, Sendable, Hashable {
     public var checkpoint: Checkpoint?
     /// Absent until all of them are written.
     public var outputs: [Output]?
+    /// The most memory that the container of rank 0 has had, as its cgroup counts it; absent where that does not tell.
+    public var memoryPeakBytes: Int?
 
     public init(
         schemaVersion: Int = 1, runID: String, attempt: Int, updatedAt: String, epoch: Int, totalEpochs: Int,

@@ -7,7 +7,7 @@ import Testing
 /// trains the published network. Each has a world of its own: a cluster makes one node pool at a time.
 @Suite(.timeLimit(.minutes(5))) struct ExampleTests {
     /// Those that need nothing but machines.
-    private static let plain = ["cpu", "failure-policy", "queue"]
+    private static let plain = ["cpu", "failure-policy", "flex-start", "queue"]
 
     /// The others; each has a test of its own here.
     private static let special = [

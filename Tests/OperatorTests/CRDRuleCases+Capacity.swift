@@ -55,6 +55,11 @@ extension CRDRuleCases {
                 (second + "provisioningModel", "ReservationBound"), (second + "reservation", ["name": "r1"]),
                 (second + "maxRunDurationSeconds", 3600),
             ], "maxRunDurationSeconds not with ReservationBound", rule: "spec.capacity.candidates[]#2"),
+        job([(second + "provisioningModel", "FlexStart"), (second + "maxRunDurationSeconds", 86400)]),
+        job(
+            [(second + "provisioningModel", "FlexStart"), (second + "reservation", ["name": "r1"])],
+            "a reservation goes with Standard", rule: "spec.capacity.candidates[]#1"),
+        job(second + "provisioningModel", "Preemptible", "Unsupported value"),
         job(second + "reservation", [:], "reservation.name: Required value"),
         job(second + "resourceFlavor", "spot-l4"), job(second + "resourceFlavor", "Spot L4", "resourceFlavor"),
         job(second + "maxHourlyCost", "12.50"), job(second + "maxHourlyCost", "$12", "maxHourlyCost"),

@@ -25,6 +25,8 @@ extension CRDRuleCases {
     static let running: [CRDRuleCase] = [
         job("spec.priorityClassName", "high"),
         job("spec.priorityClassName", "High!", "spec.priorityClassName"),
+        job("spec.failurePolicy", ["restartScope": "FailedNodes"]),
+        job("spec.failurePolicy", ["restartScope": "Half"], "Unsupported value"),
         job("spec.trainer.numProcPerNode", 8),
         job("spec.trainer.numProcPerNode", 65, "should be less than or equal to 64"),
         job("spec.trainer.rendezvous", ["type": "Torch"]),

@@ -24,7 +24,8 @@ extension Accelerator.Machine {
         }
         return .success(
             Accelerator.Machine(
-                type: type, acceleratorCount: 0, vCPUCount: words.last.flatMap { Int($0) } ?? 0, memoryGB: 0,
+                type: type, acceleratorCount: 0, vCPUCount: words.dropFirst().lazy.compactMap { Int($0) }.first ?? 0,
+                memoryGB: 0,
                 provisioningModels: [.standard, .spot], isArm: armFamilies.contains(family)))
     }
 }
@@ -34,7 +35,7 @@ extension TPUSlice {
     var offeredMachine: Accelerator.Machine {
         Accelerator.Machine(
             type: machine.type, acceleratorCount: machine.chipCount, vCPUCount: machine.vCPUCount,
-            memoryGB: machine.memoryGB, provisioningModels: [.standard, .spot], isArm: false)
+            memoryGB: machine.memoryGB, provisioningModels: [.standard, .spot, .flexStart], isArm: false)
     }
 
     /// The workload policy of Compute Engine that a slice of several hosts names where its generation needs one. It is

@@ -18,8 +18,8 @@ public struct PriceTable: Sendable, Hashable {
 
         subscript(model: ProvisioningModel) -> Money? {
             switch model {
-            // What is reserved is paid for at the price on demand, at most.
-            case .standard, .reservationBound: standard
+            // What is reserved or queued is paid for at the price on demand, at most.
+            case .standard, .reservationBound, .flexStart: standard
             case .spot: spot
             }
         }

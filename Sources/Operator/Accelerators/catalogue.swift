@@ -42,14 +42,17 @@ extension Accelerator {
         gpu(
             "nvidia-h100-80gb", 80,
             [
-                row("a3-highgpu-1g", 1, 26, 234, [.spot]), row("a3-highgpu-2g", 2, 52, 468, [.spot]),
-                row("a3-highgpu-4g", 4, 104, 936, [.spot]),
-                row("a3-highgpu-8g", 8, 208, 1872, [.standard, .spot, .reservationBound]),
+                row("a3-highgpu-1g", 1, 26, 234, [.spot, .flexStart]),
+                row("a3-highgpu-2g", 2, 52, 468, [.spot, .flexStart]),
+                row("a3-highgpu-4g", 4, 104, 936, [.spot, .flexStart]),
+                row("a3-highgpu-8g", 8, 208, 1872, [.standard, .spot, .flexStart, .reservationBound]),
                 row("a3-edgegpu-8g", 8, 208, 1872, [.standard, .spot, .reservationBound]),
             ]),
-        gpu("nvidia-h100-mega-80gb", 80, [row("a3-megagpu-8g", 8, 208, 1872, [.standard, .spot, .reservationBound])]),
-        gpu("nvidia-h200-141gb", 141, [row("a3-ultragpu-8g", 8, 224, 2952, [.spot, .reservationBound])]),
-        gpu("nvidia-b200", 180, [row("a4-highgpu-8g", 8, 224, 3968, [.spot, .reservationBound])]),
+        gpu(
+            "nvidia-h100-mega-80gb", 80,
+            [row("a3-megagpu-8g", 8, 208, 1872, [.standard, .spot, .flexStart, .reservationBound])]),
+        gpu("nvidia-h200-141gb", 141, [row("a3-ultragpu-8g", 8, 224, 2952, [.spot, .flexStart, .reservationBound])]),
+        gpu("nvidia-b200", 180, [row("a4-highgpu-8g", 8, 224, 3968, [.spot, .flexStart, .reservationBound])]),
         // Sold by reservation only.
         gpu("nvidia-gb200", 186, [row("a4x-highgpu-4g", 4, 140, 884, [.reservationBound], isArm: true)]),
         gpu("nvidia-gb300", 288, [row("a4x-maxgpu-4g-metal", 4, 144, 960, [.reservationBound], isArm: true)]),
@@ -67,7 +70,7 @@ extension Accelerator {
 
     private static func row(
         _ type: String, _ count: Int, _ vCPUCount: Int, _ memoryGB: Int,
-        _ models: Set<ProvisioningModel> = [.standard, .spot], isArm: Bool = false
+        _ models: Set<ProvisioningModel> = [.standard, .spot, .flexStart], isArm: Bool = false
     ) -> Machine {
         Machine(
             type: type, acceleratorCount: count, vCPUCount: vCPUCount, memoryGB: memoryGB, provisioningModels: models,
@@ -76,6 +79,6 @@ extension Accelerator {
 
     /// An N1 machine to which GPUs are attached, once for each count that its size allows.
     private static func n1(_ size: String, _ vCPUCount: Int, _ memoryGB: Int, _ counts: Int...) -> [Machine] {
-        counts.map { row("n1-\(size)", $0, vCPUCount, memoryGB) }
+        counts.map { row("n1-\(size)", $0, vCPUCount, memoryGB, [.standard, .spot]) }
     }
 }

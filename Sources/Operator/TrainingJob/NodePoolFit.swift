@@ -7,7 +7,7 @@ enum NodePoolFit {
         let pool = spec.backend.gke?.nodePool
         return diskProblem(machine, pool?.bootDisk?.type) ?? ssdProblem(machine, pool?.localSSDCount)
             ?? placementProblem(machine, spec, pool) ?? partitionProblem(spec.accelerator?.gpu)
-            ?? reservationProblem(machine, candidate)
+            ?? reservationProblem(machine, candidate) ?? flexStartProblem(spec, candidate)
     }
 
     // MARK: Disks
@@ -81,6 +81,13 @@ enum NodePoolFit {
     }
 
     // MARK: GPUs and reservations
+
+    private static func flexStartProblem(
+        _ spec: RunSpec, _ candidate: TrainingJob.Capacity.Candidate
+    ) -> String? {
+        guard candidate.provisioningModel == .flexStart, spec.accelerator == nil else { return nil }
+        return "FlexStart is for machines with GPUs or TPUs; for CPUs use Standard or Spot"
+    }
 
     private static func partitionProblem(_ gpu: TrainingJob.AcceleratorSpec.GPU?) -> String? {
         guard let gpu, let size = gpu.partitionSize, let accelerator = Accelerator.named(gpu.type) else { return nil }

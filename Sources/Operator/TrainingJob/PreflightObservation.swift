@@ -42,6 +42,17 @@ public struct PreflightObservation: Sendable, Hashable {
         case unreadable(APIError)
     }
 
+    /// The run's image in its registry.
+    public enum ImageRead: Sendable, Hashable {
+        /// Why nobody was asked: a sentence.
+        case notAsked(String)
+        /// It is there, with this digest.
+        case found(String)
+        /// It is certainly not there.
+        case missing(APIError)
+        case unreadable(APIError)
+    }
+
     /// What a process remembers of a probe.
     struct ProbeMemory: Sendable {
         var runID: String
@@ -54,6 +65,8 @@ public struct PreflightObservation: Sendable, Hashable {
     public var buckets: [String: BucketRead] = [:]
     /// By name; none where nobody may be asked.
     public var regions: [String: RegionRead] = [:]
+    /// nil: the check is skipped.
+    public var image: ImageRead?
     /// nil: the run has no outputs, or the check is skipped.
     public var probe: Probe?
     /// Why it could not be written, when that was tried last.

@@ -107,5 +107,7 @@ extension TrainingJob {
 public enum ProvisioningModel: String, Codable, Sendable, Hashable, CaseIterable {
     case standard = "Standard"
     case spot = "Spot"
+    /// Queued until all machines are to be had at once, and given for seven days at most.
+    case flexStart = "FlexStart"
     case reservationBound = "ReservationBound"
 }

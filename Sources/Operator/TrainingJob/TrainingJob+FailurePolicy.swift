@@ -21,6 +21,13 @@ extension TrainingJob.FailurePolicy {
         func matches(_ code: Int) -> Bool { code != 0 && values.contains(code) == (`operator` == .isIn) }
     }
 
+    /// What another try starts again.
+    public enum RestartScope: String, Codable, Sendable, Hashable, CaseIterable {
+        /// The pods that failed, where the framework takes them back; else all.
+        case failedNodes = "FailedNodes"
+        case allNodes = "AllNodes"
+    }
+
     /// What follows a failure.
     public enum Action: String, Codable, Sendable, Hashable, CaseIterable {
         /// The run ends.

@@ -156,6 +156,10 @@ extension TrainingJob {
         public var exitCode: Int?
         /// What `failurePolicy` made of its end.
         public var action: String?
+        /// `FailedNodes` where pods that fail are started again one by one.
+        public var restartScope: String?
+        /// Failed pods that were counted, as long as they are there.
+        public var restartedPods: [String]?
         public var fromStep: Int64?
         public var toStep: Int64?
         public var cost: String?

@@ -157,6 +157,7 @@ public struct TrainingJob: CustomResource, Codable {
     /// What happens when a pod fails.
     public struct FailurePolicy: Codable, Sendable, Hashable {
         public var maxRestarts: Int
+        public var restartScope: RestartScope = .allNodes
         public var rules: [Rule]?
         /// The CRD's default, for an absent `failurePolicy`.
         public static let standard = FailurePolicy(maxRestarts: 3)

@@ -152,7 +152,8 @@ enum TrainingJobCapacity {
                 next: .after(observation.configuration.pollInterval))
         }
         for (name, state) in states {
-            if let failure = failure(option, name, state, observation) {
+            let failure = failure(option, name, state, observation)
+            if let failure = failure ?? TrainingJobFlexStart.failure(option, name, observation) {
                 return giveUp(option, failure, observation, status, gone: state.pool == nil ? name : nil)
             }
         }
@@ -171,6 +172,9 @@ enum TrainingJobCapacity {
         }
         let unready = states.filter { !isReady($0.name, $0.state, option, observation) }
         if unready.isEmpty { return acquire(option, observation, status) }
+        if option.isQueued {
+            return wait(TrainingJobFlexStart.requesting(option, unready.map(\.name), run, spec, observation))
+        }
         for (name, state) in unready where !option.isMadeAtSize {
             guard !state.isBusy, !state.wasSized, state.pool?.status != .stopping else { continue }
             guard !state.clusterIsBusy else { return wait([], .provisioning(.operationQueued, busyMessage)) }
@@ -190,7 +194,8 @@ enum TrainingJobCapacity {
     private static func waitingMessage(_ option: CapacityOption, _ observation: TrainingJobObservation) -> String {
         let readyCount = option.pools.reduce(0) { $0 + observation.nodes(of: $1).count(where: \.isReady) }
         let progress = option.shape.nodeCount > 1 ? ": \(readyCount) of \(option.shape.nodeCount) nodes are ready" : ""
-        return "waiting for \(describe(option))\(progress)"
+        let queue = TrainingJobFlexStart.waitingText(option, observation)
+        return "waiting for \(describe(option))\(progress)\(queue)"
     }
 
     /// The create follows its intent closely: from the intent's age, a deletion tells how long a create that nobody saw

@@ -29,6 +29,11 @@ extension TrainingJobController {
         observation.pods = try await ownPods(observation)
         observation.isQueueServed = workloads.isServed
         observation.workload = object.status?.run.flatMap { workloads[ObjectKey(namespace: namespace, name: $0.id)] }
+        observation.isProvisioningServed = provisioningRequests.isServed
+        for request in provisioningRequests.objects(in: namespace, labelled: name)
+        where Self.isChild(request, of: object) {
+            observation.provisioningRequests[request.metadata.name] = request
+        }
         observation.services = Set(
             services.objects(in: namespace, labelled: name).filter { Self.isChild($0, of: object) }
                 .map(\.metadata.name))
@@ -40,6 +45,7 @@ extension TrainingJobController {
         try await observeRevisions(&observation)
         try await observeArtifacts(&observation)
         try await observeMarker(&observation)
+        try await observePriority(&observation)
         try await observePreflight(&observation)
         try await observeBucket(&observation)
         await observeLog(&observation)

@@ -16,6 +16,7 @@ extension TrainingJobController {
         for name in TrainingJobPreflight.buckets(run) {
             seen.buckets[name] = try await look(atBucket: name, isOutput: name == outputs, observation)
         }
+        if !observation.spec.skips(.image) { seen.image = try await image(of: run) }
         if !observation.spec.skips(.buckets) { try await observeProbe(run, &seen, observation) }
         if !observation.spec.skips(.quota), let compute, NodeSelection.policy(spec) == .createPerRun {
             let choices = (try? TrainingJobNodePool.choices(for: run, spec, observation).get()) ?? CapacityOptions()
@@ -96,6 +97,31 @@ extension TrainingJobController {
         probes.withLock { probes in
             probes = probes.filter { memory.time - $0.value.time < .seconds(3600) }
             probes[place.description] = memory
+        }
+    }
+
+    /// Asked once for each run: what was found is remembered until the plan has written it.
+    func image(of run: TrainingJob.Run) async throws(APIError) -> PreflightObservation.ImageRead {
+        guard let name = run.image, let image = RegistryImage(name) else {
+            return .notAsked("only Artifact Registry is asked; an image that cannot be pulled ends the attempt")
+        }
+        guard let registry else { return .notAsked("nobody may be asked") }
+        let place = "\(run.id) \(name)"
+        let now = clock.now
+        if let known = images.withLock({ $0[place] }) { return .found(known.digest) }
+        do throws(APIError) {
+            let digest = try await registry.digest(of: image)
+            images.withLock { images in
+                images = images.filter { now - $0.value.time < .seconds(3600) }
+                images[place] = (digest, now)
+            }
+            return .found(digest)
+        } catch {
+            switch error.code {
+            case .cancelled: throw error
+            case .notFound: return .missing(error)
+            default: return .unreadable(error)
+            }
         }
     }
 

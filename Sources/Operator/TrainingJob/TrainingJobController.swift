@@ -21,6 +21,8 @@ public final class TrainingJobController: Controller {
     let storage: StorageClient
     /// nil: quotas are not looked at.
     let compute: ComputeClient?
+    /// nil: images are not looked for.
+    let registry: ArtifactRegistryClient?
     let clock: RuntimeClock
     let artifacts: ObjectStore<GCSArtifact>
     let jobs: ObjectStore<Job>
@@ -30,6 +32,8 @@ public final class TrainingJobController: Controller {
     let nodes: ObjectStore<Node>
     /// Kueue's, where it is installed.
     let workloads: ObjectStore<Workload>
+    /// The cluster autoscaler's, of candidates with FlexStart.
+    let provisioningRequests: ObjectStore<ProvisioningRequest>
     /// By pool name. Memory only: after a restart the create is sent, and refused, once more.
     let refusals = Mutex<[String: Refusal]>([:])
     /// Since when steps stand still.
@@ -37,19 +41,23 @@ public final class TrainingJobController: Controller {
     let clockWatch = Mutex(ClockWatch())
     /// What became of the last hour's probes, by place.
     let probes = Mutex<[String: PreflightObservation.ProbeMemory]>([:])
+    /// Digests of the last hour's images, by run and name.
+    let images = Mutex<[String: (digest: String, time: Timestamp)]>([:])
     /// The cluster's pools and operations, shared by the rounds of all TrainingJobs.
     let poolList = SharedRead<[NodePool]>()
     let operationList = SharedRead<[ContainerOperation]>()
 
     public init(
         configuration: OperatorConfiguration, kubernetes: KubernetesClient, container: ContainerClient,
-        storage: StorageClient, compute: ComputeClient? = nil, cache: ObjectCache, clock: RuntimeClock
+        storage: StorageClient, compute: ComputeClient? = nil, registry: ArtifactRegistryClient? = nil,
+        cache: ObjectCache, clock: RuntimeClock
     ) {
         self.configuration = configuration
         self.kubernetes = kubernetes
         self.container = container
         self.storage = storage
         self.compute = compute
+        self.registry = registry
         self.clock = clock
         artifacts = cache.store(GCSArtifact.self)
         jobs = cache.store(Job.self, labelSelector: Ownership.jobLabel)
@@ -57,6 +65,8 @@ public final class TrainingJobController: Controller {
         services = cache.store(MetadataOnly<Service>.self, labelSelector: Ownership.jobLabel)
         nodes = cache.store(Node.self, labelSelector: Ownership.jobLabel)
         workloads = cache.store(Workload.self, labelSelector: Ownership.jobLabel, isOptional: true)
+        provisioningRequests = cache.store(
+            ProvisioningRequest.self, labelSelector: Ownership.jobLabel, isOptional: true)
     }
 
     public static var relations: [Relation<TrainingJob>] {
@@ -64,6 +74,7 @@ public final class TrainingJobController: Controller {
             .children(Job.self, labelSelector: Ownership.jobLabel),
             .children(MetadataOnly<Service>.self, labelSelector: Ownership.jobLabel),
             .children(Workload.self, labelSelector: Ownership.jobLabel, isOptional: true),
+            .children(ProvisioningRequest.self, labelSelector: Ownership.jobLabel, isOptional: true),
             .labelled(Pod.self, Ownership.jobLabel),
             .nodes,
             .references(GCSArtifact.self) { job in

@@ -111,7 +111,18 @@ enum TrainingJobEnvironment {
             variables["RANK"] = .podIndex
             variables["LOCAL_RANK"] = .text("0")
         }
+        if slice.attempt.restartsPods { variables.merge(elastic(slice)) { _, elastic in elastic } }
         return variables
+    }
+
+    /// torchrun's agents meet again when one of them is new; with its default, `static`, they would not.
+    private static func elastic(_ slice: TrainingJobSlice) -> [String: Value] {
+        let policy = slice.observation.spec.failurePolicy ?? .standard
+        return [
+            "PET_RDZV_BACKEND": .text("c10d"), "PET_RDZV_ID": .text(slice.run.id),
+            "PET_RDZV_ENDPOINT": .text("\(slice.coordinatorHost):\(TrainingJobPods.coordinatorPort)"),
+            "PET_MAX_RESTARTS": .text(String(policy.maxRestarts)),
+        ]
     }
 
     /// With several slices `jax.distributed` finds all of it in the TPU's variables.

@@ -66,7 +66,15 @@ enum TrainingJobEvents {
                     .normal, reason: "AttemptStarted", action: "CreateJob",
                     message: "attempt \(attempt.number) starts from step \(from)"))
         }
-        if let restarts = new.restarts, restarts != old.restarts ?? 0, let cause = new.attempts.last?.cause {
+        if let restarts = new.restarts, restarts != old.restarts ?? 0, let attempt = new.attempts.last,
+            attempt.restartedPods != old.attempts.last?.restartedPods, attempt.endTime == nil,
+            let failure = new.lastFailure
+        {
+            events.append(
+                Event(
+                    .warning, reason: failure.reason ?? "", action: "RestartPod",
+                    message: "\(failure.message ?? ""); the pod is started again, the others go on"))
+        } else if let restarts = new.restarts, restarts != old.restarts ?? 0, let cause = new.attempts.last?.cause {
             events.append(
                 Event(
                     .warning, reason: cause, action: "Restart",

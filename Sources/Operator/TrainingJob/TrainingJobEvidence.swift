@@ -16,8 +16,12 @@ enum TrainingJobEvidence {
         if !failed.isEmpty { return podFailure(failed, observation.pods(of: jobs), attempt, observation) }
         if let lost = lostMachines(attempt, observation) { return lost }
         guard !jobs.isEmpty else { return nil }
-        return TrainingJobStart.imageFailure(jobs, attempt, observation)
-            ?? TrainingJobStart.failure(jobs, attempt, observation) ?? TrainingJobStall.failure(jobs, observation)
+        let notStarted =
+            attempt.restartsPods
+            ? TrainingJobPodRestart.startFailure(jobs, attempt, observation)
+            : TrainingJobStart.failure(jobs, attempt, observation)
+        return TrainingJobStart.imageFailure(jobs, attempt, observation) ?? notStarted
+            ?? TrainingJobStall.failure(jobs, observation)
     }
 
     // MARK: Machines
@@ -47,7 +51,7 @@ enum TrainingJobEvidence {
     }
 
     /// Why Compute Engine takes machines away: spot capacity is reclaimed, a time limit ends; nil where neither explains it.
-    private static func lossReason(
+    static func lossReason(
         _ attempt: TrainingJob.Attempt, _ pool: NodePool?, _ observation: TrainingJobObservation
     ) -> Reason? {
         if let limit = pool?.config?.maxRunDuration.flatMap({ Int($0.prefix { $0.isNumber }) }),
@@ -65,7 +69,7 @@ enum TrainingJobEvidence {
 
     /// Why Jobs failed: the first pod of any slice that tells, else a Job's own condition, which stays when the pods are
     /// gone.
-    private static func podFailure(
+    static func podFailure(
         _ jobs: [Job], _ pods: [Pod], _ attempt: TrainingJob.Attempt, _ observation: TrainingJobObservation
     ) -> AttemptFailure {
         if let pod = pods.first(where: isDisrupted) { return disruption(of: pod, attempt, observation) }

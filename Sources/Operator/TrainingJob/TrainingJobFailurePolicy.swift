@@ -9,6 +9,7 @@ enum TrainingJobFailurePolicy {
     static func recover(_ observation: TrainingJobObservation) -> Decision? {
         guard let run = observation.activeRun else { return nil }
         guard let attempt = observation.activeAttempt else { return cleanUp(observation) }
+        if let restart = TrainingJobPodRestart.recover(attempt, run, observation) { return restart }
         guard let failure = TrainingJobEvidence.failure(of: attempt, run, observation) else { return nil }
         return record(failure, observation)
     }
@@ -24,7 +25,7 @@ enum TrainingJobFailurePolicy {
     }
 
     /// Writes the attempt's end, and the run's where there is no further try.
-    private static func record(_ failure: AttemptFailure, _ observation: TrainingJobObservation) -> Decision {
+    static func record(_ failure: AttemptFailure, _ observation: TrainingJobObservation) -> Decision {
         let policy = observation.spec.failurePolicy ?? .standard
         let action = policy.action(for: failure)
         var status = observation.status

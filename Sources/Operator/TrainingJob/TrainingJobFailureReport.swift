@@ -2,6 +2,7 @@ import ControllerRuntime
 import Encoding
 import GoogleCloud
 import Kubernetes
+import TrainingContract
 
 /// Why an attempt ended without success.
 struct AttemptFailure: Sendable, Hashable {
@@ -105,21 +106,47 @@ enum TrainingJobFailureReport {
             let option = TrainingJobCapacity.currentOption(options, observation.status)
         else { return nil }
         let machine = option.machine
+        let peak = peak(observation)
         if let limit = spec.trainer?.resourcesPerNode?.limits?["memory"] {
             let text = limit.stringValue ?? limit.serializedText()
-            return "It hit its limit: raise resourcesPerNode.limits.memory (\(text); \(machine.type) has "
+            return "It hit its limit\(peak): raise resourcesPerNode.limits.memory (\(text); \(machine.type) has "
                 + "\(machine.memoryGB) GB), or take a smaller batch."
         }
         guard let gpu = option.accelerator?.gpu else {
-            return "It used all of \(machine.type) (\(machine.memoryGB) GB): choose a larger machine type, or take a "
-                + "smaller batch."
+            let size = machine.memoryGB > 0 ? " (\(machine.memoryGB) GB)" : ""
+            let larger =
+                largerCPU(than: machine.type).map { "set machineType: \($0)" } ?? "choose a larger machine type"
+            return "It used all of \(machine.type)\(size)\(peak): \(larger), or take a smaller batch."
         }
         guard let larger = larger(than: option, gpu) else {
-            return "\(machine.type) (\(machine.memoryGB) GB) is the largest that carries this accelerator: take a "
+            return
+                "\(machine.type) (\(machine.memoryGB) GB\(peak)) is the largest that carries this accelerator: take a "
                 + "smaller batch, or more nodes."
         }
-        return "It used all of \(machine.type) (\(machine.memoryGB) GB): set machineType: \(larger.type) "
+        return "It used all of \(machine.type) (\(machine.memoryGB) GB)\(peak): set machineType: \(larger.type) "
             + "(\(larger.memoryGB) GB), or take a smaller batch."
+    }
+
+    /// What rank 0 has told of its own peak in this attempt, before it was too late.
+    private static func peak(_ observation: TrainingJobObservation) -> String {
+        guard let report = observation.progress, report.runID == observation.status.run?.id,
+            report.attempt == observation.status.attempts.last?.number, let bytes = report.memoryPeakBytes, bytes > 0
+        else { return "" }
+        let tenths = (bytes + 50_000_000) / 100_000_000
+        return ", at step \(report.step) rank 0 had used \(tenths / 10).\(tenths % 10) GB"
+    }
+
+    /// The next size of the same family: twice the processors, and the memory that goes with them.
+    static func largerCPU(than type: String) -> String? {
+        let words = type.split(separator: "-").map(String.init)
+        guard words.count == 3, ["standard", "highmem", "highcpu"].contains(words[1]), let count = Int(words[2])
+        else { return nil }
+        let sizes = [2, 4, 8, 16, 32]
+        if words[1] == "highcpu" { return "\(words[0])-standard-\(count)" }
+        guard let next = sizes.first(where: { $0 > count }) else {
+            return words[1] == "standard" && words[0] != "e2" ? "\(words[0])-highmem-\(count)" : nil
+        }
+        return "\(words[0])-\(words[1])-\(next)"
     }
 
     private static func larger(

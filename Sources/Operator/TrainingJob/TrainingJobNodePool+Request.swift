@@ -18,6 +18,7 @@ extension TrainingJobNodePool {
             management: NodeManagement(autoRepair: false, autoUpgrade: false),
             placementPolicy: placement(option, settings))
         pool.networkConfig = network(option, settings)
+        TrainingJobFlexStart.queue(&pool, option)
         return pool
     }
 
@@ -91,12 +92,14 @@ extension TrainingJobNodePool {
 
     /// What is left of the runtime limit, and a quarter of an hour for verification and release; the candidate's own limit
     /// and what the rest of the budget pays for, where that is shorter. Compute Engine takes between 30 seconds and 120 days.
-    private static func maximumRunSeconds(
+    static func maximumRunSeconds(
         _ option: CapacityOption, _ run: TrainingJob.Run, _ observation: TrainingJobObservation
     ) -> Int64? {
         let left = observation.spec.runtimeLimitSeconds.map { max(0, Int64($0) - (run.activeSeconds ?? 0)) + 900 }
         let paid = TrainingJobBudget.maximumRunSeconds(option, observation)
-        let limits = [left, paid, option.candidate.maxRunDurationSeconds.map { Int64($0) }].compactMap { $0 }
+        let own = option.candidate.maxRunDurationSeconds.map { Int64($0) }
+        let queued = option.isQueued ? TrainingJobFlexStart.longestRunSeconds : nil
+        let limits = [left, paid, own, queued].compactMap { $0 }
         return limits.min().map { min($0, 120 * 86400) }
     }
 

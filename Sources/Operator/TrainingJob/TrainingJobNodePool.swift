@@ -17,7 +17,9 @@ struct CapacityOption: Sendable, Hashable {
     /// Of the whole run an hour.
     var hourlyPrice: Money? { nodePrice.map { $0 * shape.nodeCount } }
     /// Its nodes come with the pool, all or none, and the pool cannot be resized.
-    var isMadeAtSize: Bool { shape.slice?.isMultiHost == true }
+    var isMadeAtSize: Bool { shape.slice?.isMultiHost == true && !isQueued }
+    /// Its nodes come all at once when they are to be had, as a ProvisioningRequest asks.
+    var isQueued: Bool { candidate.provisioningModel == .flexStart }
 }
 
 /// The options of a spec.
@@ -120,6 +122,9 @@ enum TrainingJobNodePool {
         if !observation.spec.skips(.kernels), let problem = KernelFit.problem(machine, spec) {
             let skipped = CapacityOptions.Skipped(reason: .kernelIncompatible, message: "\(candidate.name): \(problem)")
             return .success(CapacityOptions(skipped: [skipped]))
+        }
+        if let problem = TrainingJobFlexStart.problem(candidate, observation) {
+            return .success(CapacityOptions(skipped: [.init(reason: .capacityUnavailable, message: problem)]))
         }
         if let problem = TrainingJobQueue.misfit(candidate, observation) {
             return .success(CapacityOptions(skipped: [.init(reason: .flavorNotOffered, message: problem)]))

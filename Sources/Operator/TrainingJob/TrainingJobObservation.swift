@@ -25,6 +25,12 @@ public struct TrainingJobObservation: Sendable, Equatable {
     public var isQueueServed = false
     /// Of the current run.
     public var workload: Workload?
+    /// What the Workload is to have; looked at before it is made.
+    public var workloadPriority = WorkloadPriority.none
+    /// Whether the cluster knows ProvisioningRequests, as GKE's do.
+    public var isProvisioningServed = true
+    /// Of the object's node pools, by their names.
+    public var provisioningRequests: [String: ProvisioningRequest] = [:]
     /// Nodes of our node pools, and those that our pods are on.
     public var nodes: [Node] = []
     /// Node pools that carry our owner label or one of our derived names.

@@ -31,12 +31,13 @@ enum TrainingJobPods {
     }
 
     /// The Job of one slice of an attempt: one pod a node, all or none; whatever fails fails the Job, because only we
-    /// count restarts.
+    /// count restarts. Where pods are started again one by one, the Job does that and we count.
     static func job(_ slice: TrainingJobSlice) -> Manifest {
         let nodes = JSONValue.integer(Int64(slice.shape.nodesPerSlice))
         let observation = slice.observation
         let cleanup = observation.spec.cleanup ?? .standard
         var annotations = TrainingJobVolumes.annotations(slice)
+        annotations.merge(TrainingJobFlexStart.annotations(slice)) { own, _ in own }
         annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] = "false"
         return Manifest(
             type: Job.resourceType, method: .createOnce,
@@ -44,9 +45,11 @@ enum TrainingJobPods {
                 "apiVersion": "batch/v1", "kind": "Job",
                 "metadata": metadata(name: slice.jobName, runID: slice.run.id, observation),
                 "spec": [
-                    "completionMode": "Indexed", "completions": nodes, "parallelism": nodes, "backoffLimit": 0,
+                    "completionMode": "Indexed", "completions": nodes, "parallelism": nodes,
+                    "backoffLimit": .integer(slice.attempt.restartsPods ? TrainingJobPodRestart.backoffLimit : 0),
                     "ttlSecondsAfterFinished": .integer(Int64(cleanup.childTTLSecondsAfterFinished)),
-                    "podFailurePolicy": podFailurePolicy,
+                    "podFailurePolicy": slice.attempt.restartsPods
+                        ? TrainingJobPodRestart.podFailurePolicy : podFailurePolicy,
                     "template": [
                         "metadata": [
                             "labels": labels(runID: slice.run.id, observation), "annotations": .object(annotations),
@@ -77,7 +80,7 @@ enum TrainingJobPods {
             "subdomain": .string(slice.run.id),
             "terminationGracePeriodSeconds": .integer(Int64(spec.gracePeriodSeconds)),
             "nodeSelector": NodeSelection.selector(pool: slice.pool, spec),
-            "tolerations": .array(NodeSelection.tolerations(spec)),
+            "tolerations": .array(NodeSelection.tolerations(spec) + TrainingJobFlexStart.tolerations(slice)),
             "containers": [trainer],
         ]
         pod["serviceAccountName"] = spec.trainer?.serviceAccountName.map { .string($0) }

@@ -62,6 +62,8 @@ enum TrainingJobPreflight {
         }
         var status = observation.status
         status.preflight = checks.map(\.status)
+        // From now on the run has this image, whatever becomes of the tag.
+        if case .found(let digest) = seen.image { status.run?.image = pinned(run.image ?? "", digest) }
         return .record(
             status, .waiting(.awaitingPreflight, "what can be checked before machines are there was checked"))
     }
@@ -93,7 +95,7 @@ enum TrainingJobPreflight {
                 case .iam: permissions(run, seen)
                 case .quota: quota(spec, choices.usable, seen)
                 case .locality: locality(regions(choices.usable, observation.configuration.cluster), seen)
-                case .image: .notChecked("registries are not asked; an image that cannot be pulled ends the attempt")
+                case .image: image(run, seen)
                 case .selfTest: selfTest(observation.spec)
                 }
             return Check(name: name, result: result)
@@ -170,22 +172,28 @@ enum TrainingJobPreflight {
             : .notChecked("runs on every node before the trainer, in each attempt")
     }
 
-    // MARK: Quota
+    // MARK: Image
 
-    /// Compute Engine's metric for a GPU; nil where `regions.get` has none.
-    static func metric(_ type: String) -> String? {
-        switch type {
-        case "nvidia-tesla-k80": "NVIDIA_K80_GPUS"
-        case "nvidia-tesla-p4": "NVIDIA_P4_GPUS"
-        case "nvidia-tesla-p100": "NVIDIA_P100_GPUS"
-        case "nvidia-tesla-v100": "NVIDIA_V100_GPUS"
-        case "nvidia-tesla-t4": "NVIDIA_T4_GPUS"
-        case "nvidia-l4": "NVIDIA_L4_GPUS"
-        case "nvidia-tesla-a100": "NVIDIA_A100_GPUS"
-        case "nvidia-a100-80gb": "NVIDIA_A100_80GB_GPUS"
-        default: nil
+    /// An image that is certainly not there never will be pulled; what a registry does not tell says nothing.
+    private static func image(_ run: TrainingJob.Run, _ seen: PreflightObservation) -> Result {
+        switch seen.image {
+        case .found: .passed
+        case .missing(let error):
+            .failed(
+                .imagePullFailed,
+                "image \(run.image ?? "") does not exist: \(error.message); push it, or set preflight.skip: [Image]")
+        case .unreadable(let error): unanswered(error)
+        case .notAsked(let why): .notChecked(why)
+        case nil: .notChecked("nobody was asked")
         }
     }
+
+    /// With the digest, and the tag as a word for people.
+    static func pinned(_ image: String, _ digest: String) -> String {
+        image.contains("@") ? image : "\(image)@\(digest)"
+    }
+
+    // MARK: Quota
 
     private static func quota(_ spec: RunSpec, _ options: [CapacityOption], _ seen: PreflightObservation) -> Result {
         guard NodeSelection.policy(spec) == .createPerRun else { return .notChecked("the nodes are made by others") }
@@ -223,22 +231,23 @@ enum TrainingJobPreflight {
         return .notChecked("Compute Engine's regions have no quota for these machines, or nobody was asked")
     }
 
-    /// Of GPUs that are not reserved.
+    /// Of what is not reserved: GPUs and TPU chips; of runs without either vCPUs.
     private static func need(_ option: CapacityOption) -> (region: String, metric: String, count: Double)? {
-        guard option.candidate.reservation == nil, let gpu = option.accelerator?.gpu, let metric = metric(gpu.type)
-        else { return nil }
-        let count = option.machine.acceleratorCount * option.shape.nodeCount
-        return (region(ofZone: option.zone), metric, Double(count))
+        guard option.candidate.reservation == nil, let need = PreflightQuota.need(option) else { return nil }
+        return (region(ofZone: option.zone), need.metric, Double(need.perNode * option.shape.nodeCount))
     }
 
-    /// Spot machines have a quota of their own where somebody asked for one, and else count in the common one.
+    /// Spot machines have a quota of their own where somebody asked for one, and else count in the common one; queued
+    /// ones may count in either.
     private static func best(
         _ metric: String, _ option: CapacityOption, _ quotas: [String: PreflightObservation.Quota]
     ) -> PreflightObservation.Quota? {
         let common = quotas[metric]
-        guard option.candidate.provisioningModel == .spot, let own = quotas["PREEMPTIBLE_\(metric)"], own.limit > 0
+        guard option.candidate.provisioningModel == .spot || option.isQueued,
+            let own = quotas[PreflightQuota.preemptible(metric)], own.limit > 0
         else { return common }
-        return own
+        guard option.isQueued, let common else { return own }
+        return common.limit > own.limit ? common : own
     }
 
     // MARK: Locality

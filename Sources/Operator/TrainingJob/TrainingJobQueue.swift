@@ -12,6 +12,8 @@ enum TrainingJobQueue {
 
     /// Names the LocalQueue, as on every object that Kueue manages.
     static let queueLabel = "kueue.x-k8s.io/queue-name"
+    /// Names a WorkloadPriorityClass, as on every object that Kueue manages.
+    static let priorityLabel = "kueue.x-k8s.io/priority-class"
     /// The only pod set.
     static let podSet = "main"
 
@@ -31,6 +33,7 @@ enum TrainingJobQueue {
         else { return nil }
         guard let workload = observation.workload else {
             if let leaving = letGo("its Workload is gone", observation) { return leaving }
+            if let missing = missingPriority(observation) { return missing }
             return Decision(
                 steps: [.apply(manifest(run, spec, queue: queue, observation))], status: withoutPlace(observation),
                 situation: .waiting(.waitingForQueue, "asking queue \(queue) for quota"),
@@ -185,21 +188,24 @@ enum TrainingJobQueue {
     static func manifest(
         _ run: TrainingJob.Run, _ spec: RunSpec, queue: String, _ observation: TrainingJobObservation
     ) -> Manifest {
-        Manifest(
-            type: Workload.resourceType, method: .createOnce,
-            body: [
-                "apiVersion": .string(Workload.resourceType.apiVersion), "kind": "Workload",
-                "metadata": TrainingJobPods.metadata(name: run.id, runID: run.id, observation),
-                "spec": [
-                    "queueName": .string(queue), "active": true,
-                    "podSets": [
-                        [
-                            "name": .string(podSet), "count": .integer(Int64(spec.shape.nodeCount)),
-                            "template": ["spec": podSpec(run, spec)],
-                        ]
-                    ],
+        var body: JSONValue = [
+            "apiVersion": .string(Workload.resourceType.apiVersion), "kind": "Workload",
+            "metadata": TrainingJobPods.metadata(name: run.id, runID: run.id, observation),
+            "spec": [
+                "queueName": .string(queue), "active": true,
+                "podSets": [
+                    [
+                        "name": .string(podSet), "count": .integer(Int64(spec.shape.nodeCount)),
+                        "template": ["spec": podSpec(run, spec)],
+                    ]
                 ],
-            ])
+            ],
+        ]
+        if case .found(let reference, let value) = observation.workloadPriority {
+            body.set(.integer(value), at: ["spec", "priority"])
+            body.set(reference.json, at: ["spec", "priorityClassRef"])
+        }
+        return Manifest(type: Workload.resourceType, method: .createOnce, body: body)
     }
 
     private static func podSpec(_ run: TrainingJob.Run, _ spec: RunSpec) -> JSONValue {

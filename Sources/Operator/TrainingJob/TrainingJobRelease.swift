@@ -61,6 +61,10 @@ enum TrainingJobRelease {
             remaining.append(entry)
         }
         progress.status.resources = remaining
+        let withdrawing = TrainingJobFlexStart.withdrawing(observation, keeping: kept)
+        // After the pool: money first.
+        progress.steps += withdrawing.steps
+        if !withdrawing.isDone { progress.isDone = false }
         return progress
     }
 
@@ -174,6 +178,7 @@ extension TrainingJobRelease {
     static func holdsSomething(_ observation: TrainingJobObservation) -> Bool {
         !observation.status.resources.isEmpty || observation.pools.contains(where: observation.isOurs)
             || observation.jobs.contains { !$0.isEnding && !$0.metadata.isDeleting }
+            || !observation.provisioningRequests.isEmpty
     }
 
     private static func waiting(

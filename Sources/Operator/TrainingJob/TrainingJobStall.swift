@@ -39,7 +39,10 @@ enum TrainingJobStall {
         else { return [] }
         let jobs = observation.attemptJobs(run, attempt)
         guard !jobs.contains(where: { $0.isEnding || $0.metadata.isDeleting }) else { return [] }
-        let pods = observation.pods(of: jobs).filter { !$0.metadata.isDeleting }
+        let pods = observation.pods(of: jobs).filter { pod in
+            // Another one has taken the place of a pod that failed and was counted.
+            !pod.metadata.isDeleting && attempt.restartedPods?.contains(pod.metadata.name) != true
+        }
         guard pods.count >= wanted, pods.allSatisfy({ $0.status?.phase == "Running" }) else {
             return []
         }

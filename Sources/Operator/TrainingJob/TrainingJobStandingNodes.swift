@@ -47,6 +47,7 @@ extension TrainingJobCapacity {
         attempt.startTime = observation.moment
         attempt.candidate = candidate
         attempt.zone = zone
+        attempt.restartScope = TrainingJobPodRestart.scope(observation)?.rawValue
         let step = status.checkpoint?.latest?.step ?? 0
         attempt.fromStep = step
         // A pod's last report may be younger than what was read when it ended: it came at least to its own checkpoint.

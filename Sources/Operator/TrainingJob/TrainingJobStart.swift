@@ -17,12 +17,12 @@ enum TrainingJobStart {
     }
 
     /// Inputs may be large: while one is fetched the pod is at work, and its phase Pending.
-    private static func isFetching(_ pod: Pod) -> Bool {
+    static func isFetching(_ pod: Pod) -> Bool {
         pod.status?.initContainerStatuses?.contains { $0.state?.running != nil || $0.state?.terminated != nil } ?? false
     }
 
     /// When the pods could start: between the attempt's record and its Jobs the operator may have been down for long.
-    private static func podsStart(_ jobs: [Job], _ attempt: TrainingJob.Attempt) -> Timestamp? {
+    static func podsStart(_ jobs: [Job], _ attempt: TrainingJob.Attempt) -> Timestamp? {
         jobs.compactMap(\.metadata.creationTimestamp).reduce(attempt.startTime) { latest, time in
             latest.map { max($0, time) }
         }

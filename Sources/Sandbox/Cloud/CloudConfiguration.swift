@@ -60,6 +60,8 @@ public struct CloudTimings: Sendable, Hashable {
     public var stockout: Duration = .milliseconds(2500)
     /// How long until an operation ends with GCE_QUOTA_EXCEEDED (really: under a minute).
     public var quota: Duration = .milliseconds(1500)
+    /// From a ProvisioningRequest's acceptance to the first try to get its machines (really: until they are to be had).
+    public var queuedProvisioning: Duration = .seconds(4)
     /// From the notice of a preemption to the end of the machine.
     public var preemptionNotice: Duration = .seconds(30)
     /// How often objects are compared with lifecycle rules (really: up to a day).

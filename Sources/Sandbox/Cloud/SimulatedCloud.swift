@@ -173,7 +173,7 @@ extension SimulatedCloud {
             state.container.pools.values.sorted { $0.name < $1.name }.map { pool in
                 SimulatedNodePool(
                     name: pool.name, zones: pool.zones, config: pool.resource["config"] ?? [:], topology: pool.topology,
-                    status: pool.status.rawValue, instances: pool.instances)
+                    status: pool.status.rawValue, instances: pool.instances, isQueued: pool.isQueued)
             }
         }
     }

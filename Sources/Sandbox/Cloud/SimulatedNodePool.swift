@@ -12,6 +12,8 @@ public struct SimulatedNodePool: Sendable, Hashable {
     public var status: String
     /// The machines that exist.
     public var instances: [SimulatedInstance]
+    /// Its machines come only when a ProvisioningRequest asks for them.
+    public var isQueued = false
 }
 
 /// A machine of a node pool.

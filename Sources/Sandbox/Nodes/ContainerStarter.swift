@@ -25,7 +25,10 @@ struct ContainerStarter: Sendable {
         _ container: JSONValue, of pod: PodView, restartCount: Int, now: Timestamp
     ) async throws(Failure) -> any RunningContainer {
         let image = container["image"]?.stringValue ?? ""
-        guard let program = images[image] else { throw .image(refusal(of: image)) }
+        // A digest pins what the name says already.
+        guard let program = images[image] ?? images[String(image.prefix { $0 != "@" })] else {
+            throw .image(refusal(of: image))
+        }
         let folder = PodFolder(stateDirectory: stateDirectory, pod: pod)
         let name = container["name"]?.stringValue ?? ""
         guard folder.make(container: name) else {

@@ -168,6 +168,7 @@ struct NodeObject {
         for (key, value) in standard { labels[key] = .string(value) }
         if isSpot { labels["cloud.google.com/gke-spot"] = "true" }
         if isFlexStart { labels["cloud.google.com/gke-flex-start"] = "true" }
+        if pool.isQueued { labels["cloud.google.com/gke-queued"] = "true" }
         if let type = accelerator?["acceleratorType"] {
             labels["cloud.google.com/gke-accelerator"] = type
             labels["cloud.google.com/gke-accelerator-count"] = .string("\(acceleratorCount)")
@@ -198,6 +199,9 @@ struct NodeObject {
         var taints: [JSONValue] = (pool.config["taints"]?.arrayValue ?? []).map { taint in
             let effect = effects[taint["effect"]?.stringValue ?? ""] ?? "NoSchedule"
             return ["key": taint["key"] ?? "", "value": taint["value"] ?? "", "effect": .string(effect)]
+        }
+        if pool.isQueued {
+            taints.append(["key": "cloud.google.com/gke-queued", "value": "true", "effect": "NoSchedule"])
         }
         for resource in extendedResources.keys.sorted()
         where !taints.contains(where: { $0["key"]?.stringValue == resource }) {

@@ -81,6 +81,7 @@ private actor NodeRounds {
     private let clock: any WallClock
     private let cluster: ClusterAccess
     private let kubelet: Kubelet
+    private let queue: QueuedProvisioning
     private var jobController: JobController
     private var events = EventRecorder()
     private var isTicking = false
@@ -92,6 +93,7 @@ private actor NodeRounds {
         clock = configuration.clock
         self.cluster = cluster
         self.kubelet = kubelet
+        queue = QueuedProvisioning(cloud: configuration.cloud, cluster: cluster)
         jobController = JobController(seed: configuration.seed)
     }
 
@@ -121,6 +123,7 @@ private actor NodeRounds {
         let nodeViews = nodes.map(NodeView.init(object:))
         var changes = NodeManager.changes(
             pools: cloud.nodePools(), nodes: nodes, project: project, now: now)
+        changes.append(await queue.changes(pods: pods, now: now))
         changes.append(jobController.changes(jobs: jobs.map(JobView.init(object:)), pods: pods, now: now))
         changes.append(Scheduler.changes(pods: pods, nodes: nodes, now: now))
         changes.append(

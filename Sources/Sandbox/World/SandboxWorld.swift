@@ -5,7 +5,7 @@ public import Telemetry
 
 /// What a `SandboxWorld` is made of.
 public struct WorldConfiguration: Sendable {
-    /// The CustomResourceDefinitions of the kinds that it serves.
+    /// The CustomResourceDefinitions of the kinds that it serves, beside those that every cluster of GKE's has.
     public var crds: [JSONValue]
     /// May do everything in the cluster; the simulated nodes use it too.
     public var adminToken: String
@@ -65,7 +65,7 @@ public final class SandboxWorld: OptionServing {
         var users = configuration.users
         users[configuration.adminToken] = SimulatedUser(name: "sandbox-admin", groups: ["system:masters"])
         var clusterConfiguration = ClusterConfiguration(
-            crds: configuration.crds, users: users, clock: configuration.clock)
+            crds: configuration.crds + [QueuedProvisioning.definition], users: users, clock: configuration.clock)
         clusterConfiguration.seed = configuration.seed
         let cluster = try SimulatedCluster(clusterConfiguration)
         let cloud = SimulatedCloud(configuration.cloud)

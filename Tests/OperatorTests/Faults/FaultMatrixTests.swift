@@ -7,7 +7,7 @@ import Testing
 /// The first story of the oldest groups is run each time, all of them with `TRAINYARD_FAULT_MATRIX=all` (a quarter of an
 /// hour): each time all crash points of the story, of the other plans one in `TRAINYARD_FAULT_STRIDE` (1 runs all of them;
 /// without it only some of GCSArtifact's). `TRAINYARD_FAULT_PLAN=story/index/fault` runs one.
-@Suite(.serialized, .timeLimit(.minutes(30))) struct FaultMatrixTests {
+@Suite(.serialized, .timeLimit(.minutes(60))) struct FaultMatrixTests {
     private static let environment = ProcessInfo.processInfo.environment
 
     /// Without `TRAINYARD_FAULT_MATRIX=all` each story is told once, with nothing going wrong.
@@ -61,6 +61,10 @@ import Testing
 
     @Test func `several nodes and slices survive every fault at every request`() async throws {
         try await checkWhenAsked("running", Workflow.running)
+    }
+
+    @Test func `pods that start again one by one survive every fault at every request`() async throws {
+        try await checkWhenAsked("restarting", Workflow.restarting)
     }
 
     @Test func `what comes after a run survives every fault at every request`() async throws {

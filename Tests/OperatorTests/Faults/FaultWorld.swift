@@ -90,7 +90,7 @@ final class FaultWorld: @unchecked Sendable {
             rule["resources"]?.arrayValue?.contains { resources.contains($0.stringValue ?? "") } != true
         }
         var configuration = WorldConfiguration(
-            crds: crds + (hasKueue ? [Kueue.definition] : []), adminToken: "admin",
+            crds: crds + (hasKueue ? [Kueue.definition, Kueue.priorities] : []), adminToken: "admin",
             users: [FaultWorld.canaries[0]: SimulatedUser(name: "operator", rules: rules)], clock: clock,
             images: [FaultWorld.image: .scripted(program)], stateDirectory: folder, seed: 7)
         configuration.cloud.stateDirectory = nil
@@ -151,7 +151,8 @@ final class FaultWorld: @unchecked Sendable {
         let cache = ObjectCache()
         let jobs = TrainingJobController(
             configuration: configuration, kubernetes: client, container: ContainerClient(google), storage: storage,
-            compute: ComputeClient(google), cache: cache, clock: environment.clock)
+            compute: ComputeClient(google), registry: ArtifactRegistryClient(google), cache: cache,
+            clock: environment.clock)
         let artifacts = GCSArtifactController(
             configuration: configuration, kubernetes: client, storage: storage, cache: cache, clock: wall,
             otherUses: ModelEndpoint.uses(client),
@@ -317,6 +318,7 @@ struct StoreView: Sendable {
             try await Self.filler(Service.self, Ownership.jobLabel, admin),
             try await Self.filler(Node.self, Ownership.jobLabel, admin),
             try await Self.filler(Workload.self, Ownership.jobLabel, admin, isOptional: true),
+            try await Self.filler(ProvisioningRequest.self, Ownership.jobLabel, admin, isOptional: true),
         ]
     }
 

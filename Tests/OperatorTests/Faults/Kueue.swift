@@ -8,6 +8,12 @@ import Sandbox
 /// Stands in for Kueue: its Workload as a definition with the fields that a run has to do with (Kueue's own also checks
 /// the pods' templates), and the decisions of its scheduler, made by the test.
 enum Kueue {
+    static func labels(_ queue: String?, _ others: [String: JSONValue]) -> JSONValue? {
+        var labels = others
+        if let queue { labels["kueue.x-k8s.io/queue-name"] = .string(queue) }
+        return labels.isEmpty ? nil : .object(labels)
+    }
+
     static let definition: JSONValue = [
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": ["name": "workloads.kueue.x-k8s.io"],
@@ -27,10 +33,51 @@ enum Kueue {
         "type": "object", "properties": ["spec": spec, "status": status],
     ]
 
+    /// The classes that say how early a Workload is admitted.
+    static let priorities: JSONValue = [
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": ["name": "workloadpriorityclasses.kueue.x-k8s.io"],
+        "spec": [
+            "group": "kueue.x-k8s.io", "scope": "Cluster",
+            "names": [
+                "kind": "WorkloadPriorityClass", "listKind": "WorkloadPriorityClassList",
+                "plural": "workloadpriorityclasses", "singular": "workloadpriorityclass",
+            ],
+            "versions": [
+                [
+                    "name": "v1beta2", "served": true, "storage": true,
+                    "schema": [
+                        "openAPIV3Schema": [
+                            "type": "object", "required": ["value"],
+                            "properties": [
+                                "value": ["type": "integer", "format": "int32"], "description": ["type": "string"],
+                            ],
+                        ]
+                    ],
+                ]
+            ],
+        ],
+    ]
+
     private static let spec: JSONValue = [
         "type": "object", "required": ["podSets"],
+        "x-kubernetes-validations": [
+            [
+                "rule": "!has(self.priorityClassRef) || has(self.priority)",
+                "message": "priority should not be nil when priorityClassRef is set",
+            ]
+        ],
         "properties": [
             "queueName": ["type": "string", "maxLength": 253], "active": ["type": "boolean", "default": true],
+            "priority": ["type": "integer", "format": "int32"],
+            "priorityClassRef": [
+                "type": "object", "required": ["group", "kind", "name"],
+                "properties": [
+                    "group": ["type": "string", "enum": ["kueue.x-k8s.io", "scheduling.k8s.io"]],
+                    "kind": ["type": "string", "enum": ["WorkloadPriorityClass", "PriorityClass"]],
+                    "name": ["type": "string", "minLength": 1, "maxLength": 253],
+                ],
+            ],
             "podSets": [
                 "type": "array", "minItems": 1, "maxItems": 8,
                 "items": [
@@ -103,6 +150,35 @@ extension FaultWorld {
                 ("Evicted", "False", "QuotaReserved"),
             ],
             admission: admission)
+    }
+
+    /// A class of Kueue's and one of Kubernetes' own.
+    func makePriorities() async throws {
+        try await admin.create(
+            WorkloadPriority.Reference(group: "kueue.x-k8s.io", kind: "WorkloadPriorityClass", name: "urgent").type,
+            [
+                "apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "WorkloadPriorityClass",
+                "metadata": ["name": "urgent"], "value": 1000,
+            ])
+        try await admin.create(
+            WorkloadPriority.Reference(group: "scheduling.k8s.io", kind: "PriorityClass", name: "pods").type,
+            [
+                "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": ["name": "pods"],
+                "value": 7,
+            ])
+    }
+
+    /// Waits for the Workload, which must have the priority of that class.
+    func expectPriority(_ value: Int64, of kind: String) async throws {
+        guard try await run(until: { try await workload() != nil }) else {
+            throw Stuck(description: "no Workload comes")
+        }
+        let spec = try await admin.list(Workload.resourceType, ObjectSelection(namespace: namespace))
+            .items.first?["spec"]
+        guard spec?["priority"] == .integer(value), spec?.value(at: ["priorityClassRef", "kind"]) == .string(kind)
+        else {
+            throw Stuck(description: "the Workload has not the priority of the \(kind)")
+        }
     }
 
     /// Kueue takes the quota for somebody else.
@@ -179,6 +255,30 @@ extension Workflow {
                 guard try await world.run(until: { try await world.workload()?.isFinished == true }) else {
                     throw Stuck(description: "the Workload is not finished")
                 }
+            }),
+        Workflow(
+            name: "queue with priorities", setting: "queue, whole runs",
+            make: {
+                let world = try await queueWorld(Trainers.succeeding())
+                try await world.makePriorities()
+                return world
+            },
+            story: { world in
+                try await world.createJob(
+                    queue: "research", labels: ["kueue.x-k8s.io/priority-class": "urgent"]
+                ) { $0.priorityClassName = "pods" }
+                try await world.expectPriority(1000, of: "WorkloadPriorityClass")
+                try await world.admit(flavor: "spot-l4")
+                try await world.expectJob("the end") { $0?.isOver == true }
+                try await world.deleteJob()
+                try await world.expectJob("nothing") { $0 == nil }
+                try await world.createJob(queue: "research") { spec in
+                    spec.priorityClassName = "pods"
+                    spec.rerunToken = "2"
+                }
+                try await world.expectPriority(7, of: "PriorityClass")
+                try await world.deleteJob()
+                try await world.expectJob("nothing") { $0 == nil }
             }),
         Workflow(
             name: "queue and suspend", setting: "queue", make: queueWorld,

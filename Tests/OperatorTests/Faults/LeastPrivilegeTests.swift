@@ -15,6 +15,7 @@ import Testing
         "get leases.coordination.k8s.io", "create leases.coordination.k8s.io", "update leases.coordination.k8s.io",
         "update trainingjobs.trainyard.dev/finalizers", "update gcsartifacts.trainyard.dev/finalizers",
         "update modelendpoints.trainyard.dev/finalizers",
+        "list provisioningrequests.autoscaling.x-k8s.io", "watch provisioningrequests.autoscaling.x-k8s.io",
         "delete pods", "get pods", "list workloads.kueue.x-k8s.io", "watch workloads.kueue.x-k8s.io",
     ]
 
@@ -25,6 +26,7 @@ import Testing
         var permissions: Set<String> = []
         let stories =
             Workflow.trainingJobs + Workflow.queued + Workflow.money + Workflow.artifacts
+            + Workflow.capacity.filter { $0.name == "queued machines" }
             + Workflow.artifactContents.filter { $0.name == "sign a URL" } + Workflow.whole + Workflow.endpoints
             + Workflow.artifactSettings
         for workflow in stories {

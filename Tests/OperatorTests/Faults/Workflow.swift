@@ -248,11 +248,11 @@ extension FaultWorld {
     }
 
     func createJob(
-        named name: String = "mnist", queue: String? = nil,
+        named name: String = "mnist", queue: String? = nil, labels: [String: JSONValue] = [:],
         _ change: @Sendable (inout TrainingJob.Spec) -> Void = { _ in }
     ) async throws {
         var manifest = try OperatorWorld.manifest(change)
-        if let queue { manifest.set(["kueue.x-k8s.io/queue-name": .string(queue)], at: ["metadata", "labels"]) }
+        manifest.set(Kueue.labels(queue, labels), at: ["metadata", "labels"])
         manifest.set(.string(namespace), at: ["metadata", "namespace"])
         manifest.set(.string(name), at: ["metadata", "name"])
         let object = try await admin.create(TrainingJob.resourceType, manifest)

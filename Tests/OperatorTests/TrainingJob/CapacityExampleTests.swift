@@ -14,6 +14,7 @@ import YAML
         ("cpu", "spot us-central1-a", "n2-standard-8", 1),
         ("gpu-spot-fallback", "on-demand us-central1-a", "g2-standard-4", 1),
         ("tpu-v6e-16", "spot us-central1-a", "ct6e-standard-4t", 4),
+        ("flex-start", "queued us-central1-a", "g2-standard-4", 1),
     ])
     func `an example is verified and leaves nothing`(
         file: String, place: String, machine: String, nodeCount: Int

@@ -166,10 +166,12 @@ import Testing
         #expect(machine("nvidia-gb200", .reservationBound, reservation: reserved) == "x us-central1-a a4x-highgpu-4g")
         #expect(
             machine("nvidia-b200", .standard)
-                == "candidate x: 8 × nvidia-b200 cannot be had as Standard; possible are Spot, ReservationBound")
+                == "candidate x: 8 × nvidia-b200 cannot be had as Standard; possible are Spot, FlexStart, ReservationBound"
+        )
         #expect(
             machine("nvidia-l4", .reservationBound, reservation: reserved)
-                == "candidate x: 8 × nvidia-l4 cannot be had as ReservationBound; possible are Standard, Spot")
+                == "candidate x: 8 × nvidia-l4 cannot be had as ReservationBound; possible are Standard, Spot, FlexStart"
+        )
     }
 
     @Test func `settings that a machine type does not take are refused with what it does take`() {

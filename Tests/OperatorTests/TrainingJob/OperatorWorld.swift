@@ -221,6 +221,7 @@ final class OperatorWorld {
         try await sync(Pod.self, Ownership.jobLabel)
         try await sync(Service.self, Ownership.jobLabel)
         try await sync(Node.self, Ownership.jobLabel)
+        try await sync(ProvisioningRequest.self, Ownership.jobLabel)
     }
 
     private func sync<Object: KubernetesResource>(_ type: Object.Type, _ selector: String?) async throws {

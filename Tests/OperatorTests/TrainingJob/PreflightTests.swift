@@ -11,10 +11,10 @@ import Testing
 
 /// What is known to go wrong is said before it costs money.
 @Suite struct PreflightTests {
-    private typealias Quota = PreflightObservation.Quota
+    typealias Quota = PreflightObservation.Quota
 
     /// Everything is as it should be.
-    private func fine() -> PreflightObservation {
+    func fine() -> PreflightObservation {
         var seen = PreflightObservation()
         for name in ["data-bucket", "runs-bucket"] {
             var read = PreflightObservation.BucketRead()
@@ -29,7 +29,7 @@ import Testing
         return seen
     }
 
-    private func plan(
+    func plan(
         at seconds: Int = 10, _ spec: (inout TrainingJob.Spec) -> Void = { _ in },
         _ change: (inout PreflightObservation) -> Void = { _ in }
     ) -> Plan<TrainingJob.Status, TrainingJobAction> {
@@ -42,7 +42,7 @@ import Testing
         return TrainingJobPlan.plan(observation)
     }
 
-    private func lines(_ plan: Plan<TrainingJob.Status, TrainingJobAction>) -> [String] {
+    func lines(_ plan: Plan<TrainingJob.Status, TrainingJobAction>) -> [String] {
         plan.status.preflight.map { "\($0.name) \($0.result)" }
     }
 
@@ -50,7 +50,7 @@ import Testing
         plan.status.preflight.first { $0.name == name }?.detail ?? ""
     }
 
-    private func stop(_ plan: Plan<TrainingJob.Status, TrainingJobAction>) -> String {
+    func stop(_ plan: Plan<TrainingJob.Status, TrainingJobAction>) -> String {
         let ready = plan.status.conditions.first { $0.type == "Ready" }
         return "\(plan.status.state ?? "") \(ready?.reason ?? ""): \(ready?.message ?? "")"
     }

@@ -3,6 +3,7 @@ import Encoding
 import GoogleCloud
 import Kubernetes
 import Testing
+import TrainingContract
 
 @testable import Operator
 
@@ -300,6 +301,24 @@ import Testing
             url.hasPrefix("https://console.cloud.google.com/logs/query;query=resource.type%3D%22k8s_container%22%0A"))
         #expect(url.contains("resource.labels.pod_name%3D%22\(pod.metadata.name)%22"))
         #expect(url.hasSuffix("?project=test-project") && url.count <= 1024)
+    }
+
+    @Test func `what the trainer had used is told, and of CPUs the next size`() throws {
+        let pod = attemptPod(phase: "Failed", exitCode: 137, reason: "OOMKilled")
+        var seen = trainingObservation(attemptJob(condition: "Failed"), pods: [pod])
+        seen.progress = report()
+        seen.progress?.memoryPeakBytes = 15_260_000_000
+        #expect(
+            TrainingJobPlan.plan(seen).status.lastFailure?.hint
+                == "It used all of g2-standard-4 (16 GB), at step 100 rank 0 had used 15.3 GB: set machineType: "
+                + "g2-standard-8 (32 GB), or take a smaller batch.")
+        seen.progress?.attempt = 7
+        #expect(TrainingJobPlan.plan(seen).status.lastFailure?.hint?.contains("rank 0") == false)
+        #expect(TrainingJobFailureReport.largerCPU(than: "e2-standard-4") == "e2-standard-8")
+        #expect(TrainingJobFailureReport.largerCPU(than: "n2-highcpu-8") == "n2-standard-8")
+        #expect(TrainingJobFailureReport.largerCPU(than: "n2-standard-32") == "n2-highmem-32")
+        #expect(TrainingJobFailureReport.largerCPU(than: "e2-standard-32") == nil)
+        #expect(TrainingJobFailureReport.largerCPU(than: "n2-custom-4-8192") == nil)
     }
 
     @Test func `a limit of the user's own is named`() {

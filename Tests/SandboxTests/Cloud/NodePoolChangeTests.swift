@@ -131,6 +131,13 @@ import Testing
             ),
             (
                 [
+                    "initialNodeCount": 1, "queuedProvisioning": ["enabled": true],
+                    "autoscaling": ["enabled": true, "totalMaxNodeCount": 3],
+                    "config": ["reservationAffinity": ["consumeReservationType": "NO_RESERVATION"]],
+                ], "an initial node count of 0"
+            ),
+            (
+                [
                     "config": [
                         "flexStart": true, "reservationAffinity": ["consumeReservationType": "ANY_RESERVATION"],
                     ]

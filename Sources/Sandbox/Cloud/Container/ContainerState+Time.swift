@@ -152,7 +152,7 @@ extension ContainerState {
                 }
             }
         }
-        if pool.isAtomic, obstacle != nil { pool.instances = before }
+        if pool.isAtomic || pool.isQueued, obstacle != nil { pool.instances = before }
         return obstacle
     }
 

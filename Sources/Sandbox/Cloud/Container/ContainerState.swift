@@ -103,6 +103,9 @@ extension ContainerState.Pool {
             ?? placement?["policyName"]?.stringValue?.split(separator: "-").last.map(String.init)
     }
 
+    /// Machines come only when a ProvisioningRequest asks for them, all of them or none.
+    var isQueued: Bool { resource.value(at: ["queuedProvisioning", "enabled"])?.boolValue == true }
+
     /// A slice of several TPU hosts: all of its machines, or none.
     var isAtomic: Bool { topology != nil }
 
@@ -114,8 +117,8 @@ extension ContainerState.Pool {
         return parts.firstIndex(of: "reservations").flatMap { parts.dropFirst($0 + 1).first } ?? parts.first
     }
 
-    /// Keeps the sizes between the limits of the autoscaler, of which there is no more here: who tests scaling up says
-    /// it with `SimulatedCloud.autoscale`.
+    /// Keeps the sizes between the limits of the autoscaler, of which there is no more here: `QueuedProvisioning`, and who
+    /// tests scaling up, say it with `SimulatedCloud.autoscale`.
     mutating func followAutoscaling() {
         guard let autoscaling = resource["autoscaling"], autoscaling["enabled"]?.boolValue == true
         else { return }

@@ -40,6 +40,9 @@ extension NodePoolRules {
                 throw ContainerAPI.invalid(
                     "queued_provisioning needs the reservation affinity NO_RESERVATION.")
             }
+            guard pool["initialNodeCount"]?.integerValue ?? 0 == 0 else {
+                throw ContainerAPI.invalid("queued_provisioning needs an initial node count of 0.")
+            }
         }
         if consumes == "SPECIFIC_RESERVATION" {
             let affinity = config["reservationAffinity"]

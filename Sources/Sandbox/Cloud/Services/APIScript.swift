@@ -7,6 +7,8 @@ public struct APIScript: Sendable, Hashable {
     public var missingImages: Set<String> = []
     /// Container images that the project may not read.
     public var unauthorizedImages: Set<String> = []
+    /// Repositories of Artifact Registry that fetch what they do not hold: `us-docker.pkg.dev/p1/mirror`.
+    public var remoteRepositories: Set<String> = []
     /// Container images that do not listen on their port.
     public var crashingImages: Set<String> = []
     /// Cloud Run's GPUs in a region at once, by accelerator; absent is none.

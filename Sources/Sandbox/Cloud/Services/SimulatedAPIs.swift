@@ -6,7 +6,7 @@ struct SimulatedAPIs: Sendable {
     /// By the first part of its host.
     enum Name: String, CaseIterable, Sendable {
         case run, tpu, compute, iamcredentials, iam, cloudresourcemanager, serviceusage, monitoring, cloudbilling, sts
-        case oauth2
+        case artifactregistry, oauth2
 
         var host: String { "\(rawValue).googleapis.com" }
 
@@ -22,6 +22,7 @@ struct SimulatedAPIs: Sendable {
             case .monitoring: MonitoringAPI.routes
             case .cloudbilling: BillingAPI.routes
             case .sts: STSAPI.routes
+            case .artifactregistry: ArtifactRegistryAPI.routes
             case .oauth2: OAuthAPI.routes
             }
         }
@@ -134,6 +135,8 @@ struct SimulatedAPIs: Sendable {
         case "iamcredentials.serviceAccounts.generateIdToken": return "iam.serviceAccounts.getOpenIdToken"
         case "iamcredentials.serviceAccounts.signBlob": return "iam.serviceAccounts.signBlob"
         case "sts.token", "oauth2.token": return ""
+        case let method where method.hasPrefix("artifactregistry."):
+            return "artifactregistry." + method.split(separator: ".").suffix(2).joined(separator: ".")
         default: break
         }
         var parts = method.split(separator: ".").map(String.init)
@@ -168,6 +171,9 @@ struct SimulatedAPIs: Sendable {
             return try api.perform(call, in: world, shared: &shared)
         case .cloudresourcemanager:
             var api = ResourceManagerAPI()
+            return try api.perform(call, in: world, shared: &shared)
+        case .artifactregistry:
+            var api = ArtifactRegistryAPI()
             return try api.perform(call, in: world, shared: &shared)
         case .sts:
             var api = STSAPI()

@@ -41,7 +41,10 @@ enum BuiltInResources {
         let serviceAccounts = resource(
             "", "v1", "ServiceAccount", "serviceaccounts", "sa",
             schema: try schema(CoreSchemas.serviceAccount, "ServiceAccount"))
-        return [namespaces, pods, services, nodes, secrets, configMaps, serviceAccounts] + (try events())
+        let templates = resource(
+            "", "v1", "PodTemplate", "podtemplates", schema: try schema(CoreSchemas.podTemplate, "PodTemplate"))
+        return [namespaces, pods, services, nodes, secrets, configMaps, serviceAccounts, templates]
+            + (try events())
     }
 
     /// The same stored objects in two groups.
@@ -108,7 +111,11 @@ enum BuiltInResources {
             plural: "selfsubjectrulesreviews")
         rules.isNamespaced = false
         rules.verbs = ["create"]
-        return [leases, crds, access, rules]
+        var priorities = resource(
+            "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", "pc",
+            schema: try schema(CoreSchemas.priorityClass, "PriorityClass"))
+        priorities.isNamespaced = false
+        return [leases, crds, access, rules, priorities]
     }
 
     private static func resource(

@@ -57,6 +57,16 @@ enum CoreSchemas {
             "ConfigMap holds configuration data for pods to consume.",
             ["data": Text.stringMap, "binaryData": Text.stringMap, "immutable": Text.boolean]))
 
+    static let priorityClass = Text.kind(
+        "PriorityClass defines mapping from a priority class name to the priority integer value.",
+        [
+            "value": Text.integer, "globalDefault": Text.boolean, "description": Text.string,
+            "preemptionPolicy": Text.defaulted(Text.string, "PreemptLowerPriority"),
+        ])
+
+    static let podTemplate = Text.kind(
+        "PodTemplate describes a template for creating copies of a predefined pod.", ["template": Text.anything])
+
     static let serviceAccount = Text.kind(
         "ServiceAccount binds together a name and an identity.",
         [
