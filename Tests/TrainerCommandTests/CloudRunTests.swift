@@ -5,6 +5,7 @@ import Sandbox
 import Synchronization
 import Telemetry
 import Testing
+import Training
 import TrainingContract
 
 @testable import TrainerCommand

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Operator
 
-/// Nobody gives access to everybody, whatever the installation allows.
+/// No member stands for everybody, whatever the installation allows; endpoints are open by `allowUnauthenticated` alone.
 @Suite struct EverybodyTests {
     @Test(arguments: ["allUsers", "allAuthenticatedUsers"]) func `access for everybody is refused`(member: String) {
         var artifact = Artifacts.artifact()
@@ -17,7 +17,7 @@ import Testing
         }
         #expect(message.contains(member) && decision.steps.isEmpty)
 
-        let endpoint = Endpoints.endpoint { $0.access = .init(invokers: [member]) }
+        let endpoint = Endpoints.endpoint { $0.access = .init(allowUnauthenticated: false, invokers: [member]) }
         var called = Endpoints.observation(endpoint)
         called.configuration.accessMembers = ["*": [member]]
         let answer = ModelEndpointPlan.rules.decide(called)
