@@ -10,7 +10,6 @@ import Testing
     /// Needed by what no story there runs, and where that is shown.
     private static let elsewhere: [String: String] = [
         "run.routes.invoke": "the front of a service checks it, not an API: EndpointStoryTests calls through it",
-        "monitoring.timeSeries.list": "a canary's analysis: ModelEndpointPlanTests",
         "run.revisions.delete": "pruning of old revisions: ModelEndpointPlanTests",
     ]
     /// Not in the project's roles: bound to single service accounts.

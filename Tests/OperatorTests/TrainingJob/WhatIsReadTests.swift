@@ -32,7 +32,8 @@ import Testing
         #expect(
             read == [
                 "gcsartifacts all", "jobs \(Ownership.jobLabel)", "nodes \(Ownership.jobLabel)",
-                "pods \(Ownership.jobLabel)", "services \(Ownership.jobLabel)", "trainingjobs all",
+                "pods \(Ownership.jobLabel)", "provisioningrequests \(Ownership.jobLabel)",
+                "services \(Ownership.jobLabel)", "trainingjobs all",
                 "workloads \(Ownership.jobLabel)",
             ])
         #expect(type(of: controller.services) == ObjectStore<MetadataOnly<Service>>.self)
