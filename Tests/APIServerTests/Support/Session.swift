@@ -28,6 +28,12 @@ final class Session {
     /// Shows managedFields in the transcript; they are hidden otherwise, since most steps are not about them.
     func showManagedFields() { masks.hidesManagedFields = false }
 
+    /// A path in this session's namespace, whose place is held by `NS`; a continuation's token may have these letters too.
+    private func placed(_ path: String) -> String {
+        let end = path.firstRange(of: "continue=")?.upperBound ?? path.endIndex
+        return String(path[..<end]).replacing("NS", with: namespace) + path[end...]
+    }
+
     /// Shows `name` in the transcript wherever `text` is found.
     func hide(_ text: String, as name: String) { if !text.isEmpty { masks.hide(text, as: name) } }
 
@@ -88,7 +94,7 @@ final class Session {
     func quiet(
         _ method: HTTPMethod, _ path: String, _ body: JSONValue? = nil, type: String = "application/json"
     ) async throws -> Reply {
-        let target = path.replacing("NS", with: namespace)
+        let target = placed(path)
         let json = try await server.arrange(method, target, body.map(resolved), type: type)
         _ = masks.masked(json)  // Its uid and revision are known from now on.
         return Reply(status: 200, headers: HTTPHeaders(), json: json)
@@ -114,7 +120,7 @@ final class Session {
         let headers: HTTPHeaders = ["Accept": "application/json", "Content-Type": "application/json"]
         while clock.now < deadline {
             let request = server.request(
-                method, path.replacing("NS", with: namespace), body: body.map { resolved($0).serialized() } ?? [],
+                method, placed(path), body: body.map { resolved($0).serialized() } ?? [],
                 headers: headers)
             if try await server.transport.send(request).status == status { return }
             try await Task.sleep(for: .milliseconds(50))
@@ -130,7 +136,7 @@ final class Session {
         if !bytes.isEmpty, !options.type.isEmpty { headers["Content-Type"] = options.type }
         if let agent = options.userAgent { headers["User-Agent"] = agent }
         let request = server.request(
-            method, path.replacing("NS", with: namespace), body: bytes, headers: headers, token: options.token)
+            method, placed(path), body: bytes, headers: headers, token: options.token)
         let response = try await send(request)
         let isJSON = response.body.first == UInt8(ascii: "{") || response.body.first == UInt8(ascii: "[")
         let plain = String(decoding: response.body, as: UTF8.self)
@@ -220,7 +226,7 @@ final class Session {
     /// Begins a watch. `name` stands for it in the transcript.
     func watch(_ path: String, name: String = "watch", accept: String = "application/json") async throws -> WatchSession
     {
-        let request = server.request(.get, path.replacing("NS", with: namespace), headers: ["Accept": accept])
+        let request = server.request(.get, placed(path), headers: ["Accept": accept])
         let stream = try await server.transport.open(request)
         let watch = WatchSession(stream, name: name, path: path)
         watches.append(watch)
