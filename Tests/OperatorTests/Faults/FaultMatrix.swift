@@ -169,9 +169,10 @@ struct FaultMatrix: Sendable {
         return differences(outcome.withoutEndedJobs, reference.withoutEndedJobs)
     }
 
-    /// Objects are deleted and copied side by side: which is first is chance.
+    /// Objects are deleted and copied side by side, and so are a queued machine's two: which is first is chance.
     private static func isBatched(_ line: String) -> Bool {
         line.hasPrefix("DELETE /storage/v1/b/") && line.contains("/o/") || line.contains("/rewriteTo/")
+            || line.contains("/podtemplates/") || line.contains("/provisioningrequests/")
     }
 
     /// I6, I7, I9; and whatever the oracle saw.
